@@ -169,7 +169,7 @@ checks:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder
 
 
 def main():
@@ -177,8 +177,8 @@ def main():
         argument_spec={
             "root": {"type": "path", "default": "/"},
             "timeout": {"type": "float", "default": 20.0},
-            "min_driver_version": {"type": "str", "default": _gpu.DEFAULT_MIN_DRIVER},
-            "min_toolkit_version": {"type": "str", "default": _gpu.DEFAULT_MIN_TOOLKIT},
+            "min_driver_version": {"type": "str", "default": _gpu_ladder.DEFAULT_MIN_DRIVER},
+            "min_toolkit_version": {"type": "str", "default": _gpu_ladder.DEFAULT_MIN_TOOLKIT},
         },
         supports_check_mode=True,
     )
@@ -193,7 +193,7 @@ def main():
         if not _gpu.version_key(module.params[option]):
             module.fail_json(msg=f"{option}: '{module.params[option]}' is not a version; give one like 1.19.1.")
     seen = _gpu.observe(root, module.params["timeout"])
-    verdict = _gpu.judge(seen, module.params["min_driver_version"], module.params["min_toolkit_version"])
+    verdict = _gpu_ladder.judge(seen, module.params["min_driver_version"], module.params["min_toolkit_version"])
     module.exit_json(changed=False, **verdict)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder
 
 HOSTS = Path(__file__).parents[2] / "fixtures" / "hosts"
 RUNGS = ["pci", "driver", "nvidia_smi", "toolkit", "cdi"]
@@ -37,7 +37,7 @@ EXPECTED = {
     "amd-no-driver": ("amd", "oF---", "not bound to amdgpu", "load the kernel module"),
     "amd-no-kfd": ("amd", "oF---", "/dev/kfd does not exist", "CONFIG_HSA_AMD"),
 }
-LETTERS = {_gpu.OK: "o", _gpu.FAILED: "F", _gpu.NOT_APPLICABLE: "-"}
+LETTERS = {_gpu_ladder.OK: "o", _gpu_ladder.FAILED: "F", _gpu_ladder.NOT_APPLICABLE: "-"}
 
 
 def plant(name: str, root: Path) -> Path:
@@ -52,7 +52,7 @@ def plant(name: str, root: Path) -> Path:
 
 
 def verdict_of(name: str, root: Path, timeout: float = 20.0) -> dict:
-    return _gpu.judge(_gpu.observe(plant(name, root), timeout))
+    return _gpu_ladder.judge(_gpu.observe(plant(name, root), timeout))
 
 
 def test_every_recorded_host_is_expected():
@@ -71,7 +71,7 @@ def test_ladder(name, tmp_path):
     assert remedy in verdict["remedy"]
     for check in verdict["checks"]:
         assert check["reason"]
-        assert bool(check["remedy"]) is (check["status"] == _gpu.FAILED)
+        assert bool(check["remedy"]) is (check["status"] == _gpu_ladder.FAILED)
 
 
 def test_a_ready_host_in_detail(tmp_path):
@@ -111,15 +111,15 @@ def test_nouveau_is_flagged_and_devices_of_others_are_listed(tmp_path):
 
 def test_floors_are_options(tmp_path):
     seen = _gpu.observe(plant("ready", tmp_path), 20.0)
-    assert _gpu.judge(seen, min_driver="580")["reason"] == "driver 570.124.06 is older than 580"
-    assert "1.20.1 is older than 1.21" in _gpu.judge(seen, min_toolkit="1.21")["reason"]
+    assert _gpu_ladder.judge(seen, min_driver="580")["reason"] == "driver 570.124.06 is older than 580"
+    assert "1.20.1 is older than 1.21" in _gpu_ladder.judge(seen, min_toolkit="1.21")["reason"]
 
 
 def test_a_tool_that_cannot_be_started_is_a_reason(tmp_path):
     plant("ready", tmp_path)
     smi = tmp_path / "usr/bin/nvidia-smi"
     smi.write_text("#!/does/not/exist\n", encoding="utf-8")
-    verdict = _gpu.judge(_gpu.observe(tmp_path, 20.0))
+    verdict = _gpu_ladder.judge(_gpu.observe(tmp_path, 20.0))
     assert verdict["reason"].startswith("nvidia-smi cannot be started: ")
 
 
