@@ -13,6 +13,8 @@ MAKEFLAGS += --no-print-directory
 B := .build
 VENV := $(B)/venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(B)/hypothesis
+export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
 help: ## List the targets
@@ -38,3 +40,49 @@ $(B)/venv-2.17.done: requirements-2.17.txt tools/make-venv
 
 collections: ## This checkout as a collection below .build/collections
 	@tools/make-collections
+
+##@ Quick checks
+
+CHECKS := check-format check-lint check-types check-roles check-docs check-tree check-changelog check-yaml check-ansible unit
+
+.PHONY: check $(CHECKS) docs format
+check: venv ## Quick: format, lint, types, drift of made files, unit tests (2 minutes at most)
+	@python tools/steps.py --jobs 2 $(CHECKS)
+
+check-format:
+	ruff format --check .
+check-lint:
+	ruff check .
+check-types:
+	mypy plugins
+check-yaml:
+	yamllint --strict .
+check-ansible:
+	ansible-lint --offline --strict --nocolor
+check-roles:
+	python tools/check_roles.py
+check-docs:
+	python tools/docs.py --check
+check-tree:
+	python tools/check_tree.py
+check-changelog:
+	antsibull-changelog lint
+
+docs: venv ## Write the made parts: README of each role, docs/hardening.md
+	python tools/docs.py
+format: venv ## Format the Python files
+	ruff format .
+	ruff check --fix .
+
+##@ Tests
+
+# $(call pytest,ENVIRONMENT,FOLDERS): its counts go to .build/junit/<target>/
+pytest = $(1)/bin/pytest $(2) --junitxml=$(B)/junit/$@/pytest.xml $(PYTEST_ARGS)
+
+.PHONY: unit unit-newest unit-2.17
+unit: venv ## Unit tests on Python 3.11 with ansible-core 2.19
+	$(call pytest,$(VENV),tests/unit)
+unit-newest: $(B)/venv-newest.done collections ## Unit tests on Python 3.12+ with the newest ansible-core
+	@tools/if-venv $(B)/venv-newest $(call pytest,$(B)/venv-newest,tests/unit)
+unit-2.17: $(B)/venv-2.17.done collections ## Unit tests on ansible-core 2.17
+	@tools/if-venv $(B)/venv-2.17 $(call pytest,$(B)/venv-2.17,tests/unit)

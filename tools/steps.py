@@ -64,13 +64,19 @@ def run(step: str) -> Outcome:
     say(f"-> {step}")
     start = time.monotonic()
     with log.open("w") as output:
-        code = subprocess.run(["make", step], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT).returncode
+        code = subprocess.run(
+            ["make", step], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ).returncode
     seconds = time.monotonic() - start
     text = log.read_text(errors="replace")
     passed, failed, skipped = counts(code, text, junit)
     outcome = Outcome(step, passed, failed, skipped, seconds, "; ".join(dict.fromkeys(NOT_RUN.findall(text))))
     if failed:
-        say(f"\n--- {step} failed; the end of {log}:\n" + "\n".join(text.splitlines()[-TAIL_LINES:]) + f"\n--- end of {log}\n")
+        say(
+            f"\n--- {step} failed; the end of {log}:\n"
+            + "\n".join(text.splitlines()[-TAIL_LINES:])
+            + f"\n--- end of {log}\n"
+        )
     say(f"{'FAILED' if failed else 'ok    '} {step}  {seconds:.0f} s")
     return outcome
 

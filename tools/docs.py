@@ -1,0 +1,164 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the documentation that repeats data: each role's README and docs/hardening.md.
+
+    python tools/docs.py            write what differs
+    python tools/docs.py --check    change nothing, end with 1 if anything differs
+
+Only the part between the two markers is made; what stands below the second one is written by hand and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BEGIN = "<!-- Made by `make docs`; edit what follows the end mark, not this part. -->"
+END = "<!-- End of the made part. -->"
+RULES = Path("roles/ollama/vars/hardening.yml")
+HARDENING = Path("docs/hardening.md")
+
+
+def main() -> int:
+    """Write or check all made parts; return the exit code."""
+    check = "--check" in sys.argv[1:]
+    stale = [path for path, made in documents() if update(path, made, check)]
+    for path in stale:
+        print(f"{path}: " + ("differs from its data; run `make docs`" if check else "written"))
+    return int(check and bool(stale))
+
+
+def documents() -> Iterator[tuple[Path, str]]:
+    """Yield each document with its made part."""
+    for spec in sorted(Path("roles").glob("*/meta/argument_specs.yml")):
+        yield spec.parent.parent / "README.md", role_readme(spec.parent.parent)
+    if RULES.exists():
+        yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
+
+
+def update(path: Path, made: str, check: bool) -> bool:
+    """Put `made` into the document, unless `check`; return whether it differed."""
+    old = path.read_text() if path.exists() else ""
+    kept = old.partition(END)[2] or "\n"
+    new = f"{BEGIN}\n{made.rstrip()}\n\n{END}{kept}"
+    if new != old and not check:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(new)
+    return new != old
+
+
+def role_readme(role: Path) -> str:
+    """Return the made part of a role's README: its specification as a table."""
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    main_entry = specs["main"]
+    lines = [f"# alchemorsel.ollama.{role.name}", "", sentence(main_entry["short_description"]), ""]
+    for paragraph in as_list(main_entry.get("description")):
+        lines += [markdown(paragraph), ""]
+    lines += ["```yaml", "- hosts: ollama", "  become: true", "  roles:"]
+    lines += [f"    - role: alchemorsel.ollama.{role.name}", "```", ""]
+    tags = sorted(role_tags(role))
+    if tags:
+        lines += ["Tags: " + ", ".join(f"`{tag}`" for tag in tags) + ".", ""]
+    lines += ["## Variables", "", "| Variable | Type | Default | Meaning |", "|---|---|---|---|"]
+    lines += [option_row(name, option) for name, option in flat_options(main_entry.get("options", {}))]
+    return "\n".join(lines)
+
+
+def role_tags(role: Path) -> set[str]:
+    """Return the tags that begin with the role's name, found in any of its task files."""
+    words = re.compile(rf"\b{role.name}_(?:preflight|install|configure|service|verify)\b")
+    found: set[str] = set()
+    for path in (role / "tasks").glob("*.yml"):
+        for tags in re.findall(r"^\s*tags:(.*(?:\n\s*- .*)*)", path.read_text(), re.MULTILINE):
+            found.update(words.findall(tags))
+    return found
+
+
+def flat_options(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the options in the order of the specification, each followed by its own suboptions."""
+    for name, option in options.items():
+        yield prefix + name, option
+        inner = f"{prefix}{name}[]." if option.get("type") == "list" else f"{prefix}{name}."
+        yield from flat_options(option.get("options", {}), inner)
+
+
+def option_row(name: str, option: dict[str, Any]) -> str:
+    """Return one row of the table of variables."""
+    kind = option.get("type", "str")
+    if "elements" in option:
+        kind += f" of {option['elements']}"
+    default = "required" if option.get("required") else code(option.get("default"))
+    meaning = " ".join(markdown(text) for text in as_list(option.get("description")))
+    if "choices" in option:
+        meaning += " One of " + ", ".join(code(choice) for choice in option["choices"]) + "."
+    return f"| `{name}` | {kind} | {default} | {cell(meaning)} |"
+
+
+def hardening_page(rules: list[dict[str, Any]]) -> str:
+    """Return the made part of docs/hardening.md."""
+    lines = [
+        "# The hardening score card",
+        "",
+        "Each rule is data in `roles/ollama/vars/hardening.yml`: a JMESPath expression over what `docker inspect` says of the container,",
+        "and the value that it must have. The filter `alchemorsel.ollama.hardening_score`, the tests and this page read that one table.",
+        "",
+        "| Point | Rule | CIS Docker | Must be | Remedy |",
+        "|---|---|---|---|---|",
+    ]
+    for rule in rules:
+        wanted = code(rule["wanted"]) if rule.get("counted", True) else "shown, not counted"
+        lines.append(f"| {rule['id']} | {cell(rule['title'])} | {rule['cis']} | {wanted} | {cell(rule['remedy'])} |")
+    lines += ["", "## The expressions", "", "A wanted value of `[]` means that the expression lists the offenders.", ""]
+    for rule in rules:
+        lines += [
+            f"{rule['id']}. {rule['title']}",
+            "",
+            "    ```text",
+            f"    {rule['expression'].strip()}",
+            "    ```",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def markdown(text: str) -> str:
+    """Turn Ansible's markup into Markdown."""
+    text = re.sub(r"\b[VOCEMP]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", text)
+    text = re.sub(r"\b(?:RV)\(([^)]*)\)", r"`\1`", text)
+    text = re.sub(r"\bB\(([^)]*)\)", r"**\1**", text)
+    text = re.sub(r"\bI\(([^)]*)\)", r"*\1*", text)
+    text = re.sub(r"\bL\(([^,)]*),\s*([^)]*)\)", r"[\1](\2)", text)
+    return re.sub(r"\bU\(([^)]*)\)", r"<\1>", text)
+
+
+def code(value: Any) -> str:
+    """Return a value as it is written in YAML, as code; nothing for no value."""
+    if value is None:
+        return ""
+    return cell(f"`{value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)}`")
+
+
+def cell(text: str) -> str:
+    """Return text that fits in one cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def sentence(text: str) -> str:
+    """Return text with a full stop."""
+    return markdown(text).rstrip(".") + "."
+
+
+def as_list(value: Any) -> list[str]:
+    """Return a description as a list of paragraphs."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
