@@ -1,0 +1,132 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses, statuses and error texts of an Ollama server, judged without I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name or address stays on this machine."""
+    name = (host or "").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def check_url(url: str) -> str:
+    """Return the address of a server without a trailing slash.
+
+    :raises InvalidInput: if it is not ``http(s)://host[:port][/path]``
+    """
+    text = url.strip().rstrip("/")
+    wanted = "wanted http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:11435"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as exc:
+        raise errors.InvalidInput(f"url '{url}' is invalid: {exc}; {wanted}") from exc
+    if parts.username is not None or parts.password is not None:
+        shown = text.rsplit("@", 1)[-1]
+        raise errors.InvalidInput(
+            f"the url of {shown} contains a user or password; leave them out and give the key in api_key"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise errors.InvalidInput(f"url '{url}' is invalid: it needs a scheme and a host; {wanted}")
+    if port == 0 or parts.query or parts.fragment or any(c.isspace() for c in text):
+        raise errors.InvalidInput(f"url '{url}' is invalid: port 0, blanks, '?' and '#' cannot be part of it; {wanted}")
+    return text
+
+
+def error_text(text: str) -> str | None:
+    """Return the text of ``{"error": ...}`` in the plain and in the OpenAI form, ``None`` if it is neither."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message")
+    return error if isinstance(error, str) else None
+
+
+def not_ollama(server: str, path: str, status: int, text: str) -> errors.NotOllama:
+    """Return the error for an answer that no Ollama server gives."""
+    return errors.NotOllama(
+        f"{server} is not an Ollama server: it answered {path} with status {status} and {excerpt(text)}; check url",
+        url=server + path,
+        http_status=status,
+    )
+
+
+def status_error(
+    server: str, path: str, status: int, text: str, location: str | None = None
+) -> errors.OllamaError | None:
+    """Return what fits the status and body of an answer, ``None`` below 300.
+
+    :param server: address of the server, without the path
+    :param location: target of a redirect
+    """
+    if status < 300:
+        return None
+    error = error_text(text)
+    said = error or excerpt(text)
+    if status < 400:
+        kind: type[errors.OllamaError] = errors.NotOllama
+        message = f"{server} redirects {path} to {location or 'nowhere'}; set url to the address of the server itself"
+    elif status == 403 and not text.strip():
+        kind = errors.AccessRefused
+        message = (
+            f"{server} refused the request with 403 and an empty body: an Ollama server that listens on loopback does "
+            "so for host names it does not know; use 127.0.0.1 or localhost in url, or let the proxy before it send "
+            "'Host: localhost'"
+        )
+    elif status in (401, 403):
+        kind = errors.AccessRefused
+        message = f"{server} refused {path} with {status} and {said}; check api_key and client_cert"
+    elif error is None and status in (404, 405):
+        return not_ollama(server, path, status, text)
+    elif status == 404:
+        kind = errors.ModelNotFound
+        message = f"{server} does not have it: {error}"
+    elif status in (429, 503):
+        kind = errors.ServerBusy
+        message = f"{server} is busy: {said}; try again later"
+    elif status in (502, 504):
+        kind = errors.ServerUnreachable
+        message = f"a gateway answers at {server} with {status}, the server behind it does not; check that one"
+    else:
+        kind = errors.BadAnswer
+        message = f"{server}{path} answered {status}: {said}"
+    return kind(message, url=server + path, http_status=status, error=error)
+
+
+def excerpt(text: str) -> str:
+    flat = " ".join(text.split())
+    if not flat:
+        return "an empty body"
+    return f"'{flat[:120]}{'...' if len(flat) > 120 else ''}'"
+
+
+def cause(exc: BaseException) -> str:
+    """Return the innermost reason of a nested exception of requests in one line."""
+    inner: Any = exc
+    for _depth in range(6):
+        following = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    return " ".join(str(text).split(">: ", 1)[-1].split())

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Connection options of the modules <-> client. The only module_utils that knows Ansible.
+
+The options are documented once, in the doc fragment ``alchemorsel.ollama.server``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.parameters import env_fallback
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
+
+DEFAULT_URL = "http://127.0.0.1:11434"
+
+
+def server_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that say how an Ollama server is reached."""
+    return {
+        "url": {"type": "str", "default": DEFAULT_URL, "fallback": (env_fallback, ["ALCHEMORSEL_OLLAMA_URL"])},
+        "api_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["ALCHEMORSEL_OLLAMA_API_KEY"])},
+        "ca_path": {"type": "path"},
+        "client_cert": {"type": "path"},
+        "client_key": {"type": "path", "no_log": False},
+        "validate_certs": {"type": "bool", "default": True},
+        "timeout": {"type": "float", "default": 30.0},
+    }
+
+
+def client_from_params(params: dict[str, Any]) -> OllamaClient:
+    """Return a client for the options of :func:`server_argument_spec`.
+
+    :raises OllamaError: for values that cannot work
+    """
+    return OllamaClient(
+        params["url"],
+        api_key=params["api_key"],
+        ca_path=params["ca_path"],
+        client_cert=params["client_cert"],
+        client_key=params["client_key"],
+        validate_certs=params["validate_certs"],
+        timeout=params["timeout"],
+    )
+
+
+def fail(module: AnsibleModule, error: OllamaError, **result: Any) -> NoReturn:
+    """End a module with an error: the single place that calls ``fail_json``.
+
+    :param result: what the module has to tell besides, such as the actions done so far
+    """
+    if isinstance(error, LibraryMissing):
+        module.fail_json(
+            msg=missing_required_lib(error.library), exception=error.trace, error_kind=error.kind, **result
+        )
+    module.fail_json(**{**result, **error.as_result()})
+    raise AssertionError("fail_json ends the process")

@@ -1,0 +1,286 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One family of exceptions for everything that can go wrong with an Ollama server or a model's source.
+
+Every message names the thing, what was found, what is wanted and the remedy. Modules turn an error into a result
+with :meth:`OllamaError.as_result`; nothing below the modules calls ``fail_json``.
+"""
+
+from __future__ import annotations
+
+import re
+from re import Pattern
+from typing import Any
+
+
+class OllamaError(Exception):
+    """Base of the family.
+
+    :param message: one clear sentence for the operator
+    :param url: address that was asked, without credentials
+    :param http_status: status of the answer, where there was one
+    :param error: the text the server itself gave, unchanged
+    """
+
+    #: worth trying again without any change by the operator
+    retry = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str | None = None,
+        http_status: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.url = url
+        self.http_status = http_status
+        self.error = error
+
+    @property
+    def kind(self) -> str:
+        """Name of the exception's class, for conditions in playbooks and tests."""
+        return type(self).__name__
+
+    def as_result(self) -> dict[str, Any]:
+        """Return keyword arguments for ``fail_json``; keys without a value are left out."""
+        result: dict[str, Any] = {"msg": self.message, "error_kind": self.kind}
+        for key in ("url", "http_status", "error"):
+            value = getattr(self, key)
+            if value is not None:
+                result[key] = value
+        return result
+
+
+# --- what the operator gave ---------------------------------------------------------------------------------------
+
+
+class InvalidInput(OllamaError):
+    """An option has a value that cannot work."""
+
+
+class InvalidName(InvalidInput):
+    """Not a model name that Ollama takes, or one that is refused here."""
+
+
+class InvalidDigest(InvalidInput):
+    """Not ``sha256:`` and 64 hexadecimal digits."""
+
+
+class LibraryMissing(OllamaError):
+    """A Python library is missing where the module runs."""
+
+    def __init__(self, library: str, trace: str) -> None:
+        super().__init__(f"the Python library {library} is missing on the host where the module runs")
+        self.library = library
+        self.trace = trace
+
+
+# --- the Ollama server --------------------------------------------------------------------------------------------
+
+
+class ServerUnreachable(OllamaError):
+    """No connection, or the connection broke before an answer."""
+
+    retry = True
+
+
+class ServerTimeout(ServerUnreachable):
+    """Connected, but no answer in time."""
+
+
+class TLSFailure(OllamaError):
+    """The TLS handshake failed."""
+
+
+class NotOllama(OllamaError):
+    """Something answers there, but it does not speak Ollama's API."""
+
+
+class AccessRefused(OllamaError):
+    """The server, or a gateway before it, refused the request (401, 403)."""
+
+
+class ModelNotFound(OllamaError):
+    """The server does not have this model, or has it without its blobs."""
+
+
+class ServerBusy(OllamaError):
+    """The server has too much to do (503, 429)."""
+
+    retry = True
+
+
+class BadAnswer(OllamaError):
+    """The server answered with an error, or with something that cannot be read."""
+
+
+class OldServer(OllamaError):
+    """The server's version is below the floor."""
+
+
+class StreamBroken(OllamaError):
+    """A streamed answer ended before its final line."""
+
+    retry = True
+
+
+class DeadlinePassed(OllamaError):
+    """A streamed answer was cut here because its time was up."""
+
+
+# --- pulls and sources --------------------------------------------------------------------------------------------
+
+
+class PullFailed(OllamaError):
+    """A pull did not end with success."""
+
+    retry = True
+
+
+class PullStalled(PullFailed):
+    """No byte arrived for ``stall_timeout`` seconds."""
+
+
+class PullTimeout(PullFailed):
+    """The pull took longer than ``pull_timeout``."""
+
+    retry = False
+
+
+class DiskFull(PullFailed):
+    """The server's store has no space left."""
+
+    retry = False
+
+
+class DigestMismatch(PullFailed):
+    """A blob arrived with the right size and the wrong bytes; the server removed it."""
+
+
+class SourceNotFound(PullFailed):
+    """The source does not have this model or tag."""
+
+    retry = False
+
+
+class SourceRefused(PullFailed):
+    """The source wants a login, or refuses (400, 401, 403)."""
+
+    retry = False
+
+
+class SourceBusy(PullFailed):
+    """The source asks to come back later (429)."""
+
+
+class SourceFailed(PullFailed):
+    """The source has trouble of its own (5xx)."""
+
+
+class SourceUnreachable(PullFailed):
+    """The source cannot be reached."""
+
+
+class SourceTLSFailure(PullFailed):
+    """TLS between the reader and the source failed."""
+
+    retry = False
+
+
+class SourceUnusable(PullFailed):
+    """The source speaks the registry protocol in a way that Ollama cannot use."""
+
+    retry = False
+
+
+class NewerServerWanted(PullFailed):
+    """The model needs a newer Ollama (412)."""
+
+    retry = False
+
+
+class DigestNotServed(PullFailed):
+    """The source has the model, but not with the wanted digest."""
+
+    retry = False
+
+
+#: What Ollama writes into a failed pull -> exception and remedy. The first match wins; texts as recorded on 0.24.0 and 0.32.15.
+PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
+    (
+        re.compile(r"no space left on device"),
+        DiskFull,
+        "free space in the server's store or move it; what was fetched stays there for the next run",
+    ),
+    (
+        re.compile(r"digest mismatch"),
+        DigestMismatch,
+        "the server removed the blob; if it happens again, look for a proxy that alters or shortens answers, or for bad memory or disk",
+    ),
+    (
+        re.compile(r"pull model manifest: (file does not exist|404)"),
+        SourceNotFound,
+        "check name and tag at the source",
+    ),
+    (
+        re.compile(r"pull model manifest: 412"),
+        NewerServerWanted,
+        "update the server, or declare an older tag of the model",
+    ),
+    (
+        re.compile(r"pull model manifest: 429"),
+        SourceBusy,
+        "the source limits the rate; run again later or use a mirror",
+    ),
+    (
+        re.compile(r"(^|: )5\d\d: "),
+        SourceFailed,
+        "the source has trouble; run again later",
+    ),
+    (
+        re.compile(r"realm host|unauthorized|pull model manifest: 40[0-9]"),
+        SourceRefused,
+        "the source wants a login that Ollama cannot give, or the model is gated; use a source that serves it openly",
+    ),
+    (
+        re.compile(r"x509:|tls: |server gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port"),
+        SourceTLSFailure,
+        "a registry with plain http belongs into insecure_registries; a private CA belongs into the trust store of the Ollama server",
+    ),
+    (
+        re.compile(r"no Location header|unexpected status code 30\d|insecure protocol http"),
+        SourceUnusable,
+        "the registry answers blob requests without a Location header or with a redirect that Ollama does not follow; put a mirror before it",
+    ),
+    (
+        re.compile(r"requires MLX"),
+        SourceUnusable,
+        "declare the GGUF variant of the model",
+    ),
+    (
+        re.compile(r"dial tcp|no such host|connection refused|i/o timeout|connection reset|network is unreachable"),
+        SourceUnreachable,
+        "check that the Ollama server's machine reaches the source (DNS, firewall, HTTPS_PROXY of the server)",
+    ),
+    (
+        re.compile(r"file does not exist"),
+        SourceUnusable,
+        "the source serves the manifest but not all of its blobs; it has to be repaired there",
+    ),
+)
+
+
+def pull_error(model: str, text: str, *, url: str | None = None, http_status: int | None = None) -> PullFailed:
+    """Return the exception that fits the error text of a pull.
+
+    :param model: name of the model as shown to people
+    :param text: the server's own words
+    """
+    fitting = ((kind, remedy) for pattern, kind, remedy in PULL_ERRORS if pattern.search(text))
+    kind, remedy = next(fitting, (PullFailed, "run again; the download continues where it stopped"))
+    return kind(f"pull of {model} failed: {text} ({remedy})", url=url, http_status=http_status, error=text)
