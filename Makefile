@@ -86,3 +86,9 @@ unit-newest: $(B)/venv-newest.done collections ## Unit tests on Python 3.12+ wit
 	@tools/if-venv $(B)/venv-newest $(call pytest,$(B)/venv-newest,tests/unit)
 unit-2.17: $(B)/venv-2.17.done collections ## Unit tests on ansible-core 2.17
 	@tools/if-venv $(B)/venv-2.17 $(call pytest,$(B)/venv-2.17,tests/unit)
+
+.PHONY: sanity docs-check
+sanity: venv ## ansible-test sanity, no ignore files
+	tools/ansible-test $(VENV) sanity --junit --junit-to $(B)/junit/$@
+docs-check: venv ## Documentation, tarball, inventories, and the three ways to run a playbook
+	tools/docs-check
