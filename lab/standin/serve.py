@@ -1,0 +1,84 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`serve`: start-up, listening, and the end by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from aiohttp import web
+
+from .app import Server
+from .errors import os_error_text
+from .settings import Settings
+
+
+class StartError(Exception):
+    """The server cannot start; the message is the real server's."""
+
+
+def prepare(settings: Settings) -> None:
+    """The key directory and the store's housekeeping; raises StartError."""
+    directory = settings.home / ".ollama"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        key = directory / "id_ed25519"
+        if not key.exists():
+            descriptor = os.open(key, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(descriptor, b"placeholder of the stand-in: it signs nothing\n")
+            os.close(descriptor)
+    except OSError as error:
+        raise StartError(f"could not create directory {os_error_text(error, 'mkdir', directory)}") from error
+    try:
+        settings.blobs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "ensure path elements are traversable"
+        raise StartError(f"{os_error_text(error, 'mkdir', settings.models)}: {hint}") from error
+
+
+async def _serve(settings: Settings) -> int:
+    server = Server(settings)
+    if not settings.noprune and (warning := server.store.prune()):
+        print(warning, file=sys.stderr, flush=True)
+    runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port)
+    try:
+        await site.start()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise StartError(f"listen tcp {settings.host}:{settings.port}: bind: {reason}") from error
+    address = runner.addresses[0]
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    about = {"url": f"http://{host}:{address[1]}", "version": settings.profile.version, "server": "stand-in"}
+    print(json.dumps(about), flush=True)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await server.stop()
+    return 0
+
+
+def main(settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT; the exit status."""
+    os.umask(os.umask(0) | 0o022)
+    try:
+        prepare(settings)
+        status = asyncio.run(_until_stopped(settings))
+    except StartError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+async def _until_stopped(settings: Settings) -> int:
+    status = await _serve(settings)
+    # as the real server: connections are not ended in good order
+    sys.stdout.flush()
+    os._exit(status)
