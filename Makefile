@@ -87,6 +87,12 @@ unit-newest: $(B)/venv-newest.done collections ## Unit tests on Python 3.12+ wit
 unit-2.17: $(B)/venv-2.17.done collections ## Unit tests on ansible-core 2.17
 	@tools/if-venv $(B)/venv-2.17 $(call pytest,$(B)/venv-2.17,tests/unit)
 
+.PHONY: contract integration
+contract: venv ## Recorded exchanges replayed against the stand-in
+	$(call pytest,$(VENV),tests/contract)
+integration: venv ## Modules against a server and a registry, once per server version
+	python tools/integration.py $(VENV) $(TARGETS)
+
 .PHONY: sanity docs-check
 sanity: venv ## ansible-test sanity, no ignore files
 	tools/ansible-test $(VENV) sanity --junit --junit-to $(B)/junit/$@
