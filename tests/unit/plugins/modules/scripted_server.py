@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An HTTP server that answers what a test says, for faults that a real server shows only by accident."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Reply:
+    """One answer. `lines` are sent one by one; with `hang` nothing follows until the server stops."""
+
+    status: int = 200
+    body: Any = None
+    lines: list[Any] = field(default_factory=list)
+    hang: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class ScriptedServer:
+    """Replies by method and path; a list of replies is used up from the front, its last one stays.
+
+    `requests` has method, path and decoded body of each request, in the order of arrival.
+    """
+
+    def __init__(self, replies: dict[str, Any]) -> None:
+        self.replies = replies
+        self.requests: list[tuple[str, str, Any]] = []
+        self._released = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                outer._answer(self)
+
+            do_GET = do_POST = do_DELETE = handle_any
+
+            def log_message(self, *args: Any) -> None:
+                """Tests read `requests` instead."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def sent(self, path: str) -> list[Any]:
+        """Return the bodies of the requests to one path."""
+        return [body for _method, requested, body in self.requests if requested == path]
+
+    def paths(self) -> list[str]:
+        return [path for _method, path, _body in self.requests]
+
+    def _reply_for(self, path: str, body: Any) -> Reply:
+        reply = self.replies.get(path, Reply(404, "404 page not found"))
+        if callable(reply):
+            reply = reply(body)
+        if isinstance(reply, list):
+            reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        return reply if isinstance(reply, Reply) else Reply(body=reply)
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        body = json.loads(raw) if raw else None
+        self.requests.append((handler.command, handler.path, body))
+        reply = self._reply_for(handler.path, body)
+        handler.close_connection = True
+        if reply.hang and not reply.lines:
+            self._released.wait()
+            return
+        handler.send_response(reply.status)
+        handler.send_header("Connection", "close")
+        for name, value in reply.headers.items():
+            handler.send_header(name, value)
+        if reply.lines:
+            handler.send_header("Content-Type", "application/x-ndjson")
+            handler.end_headers()
+            for line in reply.lines:
+                handler.wfile.write(json.dumps(line).encode() + b"\n")
+                handler.wfile.flush()
+            if reply.hang:
+                self._released.wait()
+            return
+        content = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
+        data = content.encode() if reply.body is not None else b""
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
