@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -128,5 +129,6 @@ def cause(exc: BaseException) -> str:
         if not isinstance(following, BaseException):
             break
         inner = following
-    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return " ".join(str(text).split(">: ", 1)[-1].split())
+    text = str(getattr(inner, "strerror", None) or inner) or type(inner).__name__
+    # urllib3 puts the connection object in front, in its own words for each release.
+    return " ".join(re.sub(r"^<?\w*[\w.]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())

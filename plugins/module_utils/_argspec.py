@@ -15,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 
@@ -30,6 +31,22 @@ def server_argument_spec() -> dict[str, dict[str, Any]]:
         "validate_certs": {"type": "bool", "default": True},
         "timeout": {"type": "float", "default": 30.0},
     }
+
+
+def source_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that say how the sources of models are read."""
+    return {
+        "insecure_registries": {"type": "list", "elements": "str", "default": []},
+        "registry_ca_path": {"type": "path"},
+    }
+
+
+def registry_from_params(params: dict[str, Any]) -> Registry:
+    """Return a reader of sources for the options of :func:`source_argument_spec`.
+
+    :raises OllamaError: for values that cannot work
+    """
+    return Registry(params["insecure_registries"], params["registry_ca_path"], params["timeout"])
 
 
 def client_from_params(params: dict[str, Any]) -> OllamaClient:

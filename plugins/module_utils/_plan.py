@@ -1,0 +1,333 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is, what should be, and the actions between: pure functions over plain values, without any I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
+    RESERVED_NAMESPACE,
+    ModelName,
+    matches,
+    parse_digest,
+    parse_listed,
+    parse_name,
+)
+
+PRESENT, LATEST, ABSENT = "present", "latest", "absent"
+STATES = (PRESENT, LATEST, ABSENT)
+
+PULL, UPDATE, DELETE, CLEANUP = "pull", "update", "delete", "cleanup"
+
+#: A digest that only the run can tell.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One declared model; ``digest`` pins its manifest."""
+
+    name: ModelName
+    state: str = PRESENT
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """One model that the server has; ``size`` in bytes, shared layers counted in every model."""
+
+    name: ModelName
+    digest: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the source of a model says.
+
+    :param digest: what a pull would give, ``None`` if the source could not be read or does not have the model
+    :param digests: all digests under which a server may list that manifest
+    :param gone: the source was read and does not have the model
+    :param problem: why there is no digest, one sentence
+    """
+
+    digest: str | None = None
+    digests: frozenset[str] = frozenset()
+    size: int = 0
+    gone: bool = False
+    problem: str = ""
+
+    def same(self, one: str, other: str) -> bool:
+        """Tell whether two digests mean one manifest."""
+        return one == other or (one in self.digests and other in self.digests)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How far a run may go in removing what is not declared."""
+
+    exclusive: bool = False
+    protect: tuple[str, ...] = ()
+    max_delete: int = 5
+    allow_empty: bool = False
+    prune_local: bool = False
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step. ``digest_after`` is ``None`` when the model is gone afterwards, ``bytes`` the model's size as listed."""
+
+    kind: str
+    name: ModelName
+    reason: str
+    digest_before: str | None = None
+    digest_after: str | None = None
+    bytes: int = 0
+    #: digest that must be there afterwards, and all that mean the same
+    wanted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in order (fetch first, delete last), what is kept against ``exclusive``, and what the operator should know."""
+
+    actions: tuple[Action, ...] = ()
+    kept: tuple[tuple[ModelName, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+NO_OFFER = Offer(problem="its source was not asked")
+
+
+def refuse(complaints: Sequence[str]) -> None:
+    """Raise all complaints at once, if there are any.
+
+    :raises InvalidInput: with one sentence for each
+    """
+    if not complaints:
+        return
+    if len(complaints) == 1:
+        raise InvalidInput(f"{complaints[0]}. Nothing was changed.")
+    listed = "; ".join(f"({number}) {text}" for number, text in enumerate(complaints, 1))
+    raise InvalidInput(f"{len(complaints)} complaints, nothing was changed: {listed}")
+
+
+def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[Desired]:
+    """Return the declared models in their order.
+
+    :param entries: dicts with ``name`` and, optionally, ``state`` and ``digest``
+    :param state: for entries that do not say theirs
+    :raises InvalidInput: with everything that is wrong in all of them
+    """
+    desired: list[Desired] = []
+    complaints: list[str] = []
+    seen: dict[str, str] = {}
+    for entry in entries:
+        shown = str(entry["name"])
+        wanted = entry.get("state") or state
+        try:
+            name = parse_name(shown)
+        except InvalidName as exc:
+            complaints.append(exc.message)
+            continue
+        if name.key in seen:
+            complaints.append(
+                f"'{seen[name.key]}' and '{shown}' are the same model, {name.short}, and both are declared; remove one"
+            )
+            continue
+        seen[name.key] = shown
+        digest = None
+        if entry.get("digest"):
+            try:
+                digest = parse_digest(str(entry["digest"]))
+            except InvalidInput as exc:
+                complaints.append(f"model '{shown}': {exc.message}")
+            if wanted != PRESENT:
+                complaints.append(
+                    f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
+                )
+        desired.append(Desired(name, wanted, digest))
+    refuse(complaints)
+    return desired
+
+
+def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
+    """Return the server's models by the key of their name; what cannot be a model name is left out."""
+    held: dict[str, Held] = {}
+    for item in tags:
+        try:
+            name = parse_listed(str(item.get("name", "")))
+        except InvalidName:
+            continue
+        held.setdefault(name.key, Held(name, str(item.get("digest", "")), int(item.get("size") or 0)))
+    return held
+
+
+def guard_name(name: ModelName) -> ModelName:
+    """Return the name under which the old model is kept while a pinned one is pulled over it."""
+    label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
+    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:guard")
+
+
+def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> list[Held]:
+    """Return the models that ``exclusive`` is about: neither declared nor protected nor this collection's own."""
+    declared = {item.name.key for item in desired}
+    return [
+        model
+        for key, model in held.items()
+        if rules.exclusive
+        and key not in declared
+        and not model.name.internal
+        and not matches(model.name, rules.protect)
+    ]
+
+
+def questions(
+    desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules, *, predict: bool = False
+) -> list[ModelName]:
+    """Return the names whose source has to be asked before a plan can be made.
+
+    :param predict: ask also for models that are only missing, whose digest a run would learn from the pull itself
+    """
+    asked: list[ModelName] = []
+    for item in desired:
+        there = held.get(item.name.key)
+        if item.state == ABSENT:
+            continue
+        if item.digest is not None:
+            needed = there is None or there.digest != item.digest
+        elif item.state == LATEST:
+            needed = there is not None or predict
+        else:
+            needed = there is None and predict
+        if needed:
+            # The server keeps the spelling that it has.
+            asked.append(there.name if there else item.name)
+    if not rules.prune_local:
+        asked += [model.name for model in undeclared(desired, held, rules) if not model.name.reserved_tag]
+    return asked
+
+
+def make_plan(
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+) -> Plan:
+    """Return the actions that lead from what the server has to what is declared.
+
+    :param offers: answers to :func:`questions`, by key
+    :raises InvalidInput: with every reason not to begin
+    """
+    fetches: list[Action] = []
+    deletes: list[Action] = []
+    cleanups: list[Action] = []
+    complaints: list[str] = []
+    warnings: list[str] = []
+    for item in desired:
+        there = held.get(item.name.key)
+        offer = offers.get(item.name.key, NO_OFFER)
+        if item.state == ABSENT:
+            if there:
+                deletes.append(_delete(there, "declared absent"))
+        else:
+            action, complaint = _fetch(item, there, offer)
+            if complaint:
+                complaints.append(complaint)
+            elif action:
+                fetches.append(action)
+                if item.name.key in offers and offer.digest is None:
+                    warnings.append(_unread(item, there, offer))
+        guard = held.get(guard_name(item.name).key)
+        if guard:
+            cleanups.append(replace(_delete(guard, f"left over from an interrupted run for {item.name}"), kind=CLEANUP))
+    pruned, kept = _prune(desired, held, offers, rules)
+    if rules.exclusive and not rules.allow_empty and not any(item.state != ABSENT for item in desired):
+        complaints.append(
+            "exclusive is true and no model is declared present, which would empty the server; declare one, or set allow_empty: true"
+        )
+    elif len(pruned) > rules.max_delete:
+        names = ", ".join(action.name.short for action in pruned)
+        complaints.append(
+            f"exclusive would remove {len(pruned)} undeclared models, max_delete allows {rules.max_delete}: {names}; "
+            "declare or protect them, or raise max_delete"
+        )
+    refuse(complaints)
+    return Plan(tuple(fetches + deletes + pruned + cleanups), tuple(kept), tuple(warnings))
+
+
+def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | None, str]:
+    """Return the pull that a model present or latest needs, or a complaint why there can be none."""
+    before = there.digest if there else None
+    wanted: frozenset[str] = frozenset()
+    if item.digest is not None:
+        if before is not None and offer.same(before, item.digest):
+            return None, ""
+        if offer.gone:
+            return None, f"{item.name} is pinned to {item.digest}, but {offer.problem}"
+        if offer.digest is not None and item.digest not in offer.digests:
+            return None, (
+                f"{item.name} is pinned to {item.digest}, but its source serves {offer.digest}; "
+                "pin that one, or name a tag or mirror that still serves the pinned one"
+            )
+        wanted = offer.digests | {item.digest}
+        reason = "not there" if there is None else "another digest than the pinned one"
+    elif there is None:
+        reason = "not there"
+    elif item.state == LATEST and before is not None:
+        if before in offer.digests:
+            return None, ""
+        reason = "the source has another digest"
+    else:
+        return None, ""
+    if offer.gone:
+        remedy = "; use state present for a model that has no source any more" if there else ""
+        return None, f"{item.name} cannot be fetched: {offer.problem}{remedy}"
+    if there is not None and offer.digest is None:
+        reason = "the source cannot be read from here, so it is pulled and compared"
+    after = item.digest or offer.digest or UNKNOWN
+    kind = UPDATE if there else PULL
+    return Action(kind, there.name if there else item.name, reason, before, after, offer.size, wanted), ""
+
+
+def _unread(item: Desired, there: Held | None, offer: Offer) -> str:
+    consequence = "it is pulled and the digests are compared" if there else "its digest is known only after the pull"
+    return f"{offer.problem}; {consequence} ({item.name})"
+
+
+def _delete(model: Held, reason: str) -> Action:
+    return Action(DELETE, model.name, reason, digest_before=model.digest, bytes=model.size)
+
+
+def _prune(
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules
+) -> tuple[list[Action], list[tuple[ModelName, str]]]:
+    """Return what ``exclusive`` removes, and what it keeps because it could not be had again."""
+    removed: list[Action] = []
+    kept: list[tuple[ModelName, str]] = []
+    for model in undeclared(desired, held, rules):
+        offer = offers.get(model.name.key, NO_OFFER)
+        if model.name.reserved_tag:
+            kept.append((model.name, "its tag is reserved, so that the API would delete another model"))
+        elif rules.prune_local or model.digest in offer.digests:
+            removed.append(_delete(model, "not declared"))
+        elif offer.digest:
+            kept.append((model.name, f"its source no longer serves this digest but {offer.digest}"))
+        else:
+            kept.append((model.name, offer.problem))
+    return removed, kept
+
+
+def predict(held: Mapping[str, Held], plan: Plan) -> dict[str, Held]:
+    """Return the server's models as they are after the plan, keys as in ``held``."""
+    after = dict(held)
+    for action in plan.actions:
+        if action.digest_after is None:
+            after.pop(action.name.key, None)
+        else:
+            after[action.name.key] = Held(action.name, action.digest_after, action.bytes)
+    return {key: model for key, model in after.items() if not model.name.internal}

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the options of ``ollama_model`` to its result: ask, plan, and, outside check mode, carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
+    Done,
+    Executor,
+    action_result,
+    predicted,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+    Desired,
+    Held,
+    Offer,
+    Rules,
+    declare,
+    held_models,
+    make_plan,
+    predict,
+    questions,
+    refuse,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one task declares."""
+
+    desired: tuple[Desired, ...]
+    rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
+    allow_vulnerable: bool = False
+
+
+@dataclass
+class Result:
+    """What a module has to tell; filled as the work goes on, so that a failure can show it too."""
+
+    before: dict[str, Held] | None = None
+    after: dict[str, Held] = field(default_factory=dict)
+    done: list[Done] = field(default_factory=list)
+    kept: list[tuple[ModelName, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any action changed a digest."""
+        return any(done.changed for done in self.done)
+
+    def as_result(self, *, diff: bool = False) -> dict[str, Any]:
+        """Return the module's result; only ``changed`` if the server was not even asked."""
+        result: dict[str, Any] = {"changed": self.changed}
+        if self.before is not None:
+            result["models"] = model_results(self.after.values())
+            result["actions"] = [action_result(done) for done in self.done]
+            result["kept"] = [{"name": name.short, "reason": reason} for name, reason in self.kept]
+            if diff:
+                result["diff"] = {
+                    "before_header": "models before",
+                    "after_header": "models after",
+                    "before": _lines(self.before.values()),
+                    "after": _lines(self.after.values()),
+                }
+        return result
+
+
+def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
+    """Return what the options declare.
+
+    :raises InvalidInput: with everything that is wrong with them
+    """
+    complaints = [
+        f"{option} is {params[option]}; wanted {least}"
+        for option, bad, least in (
+            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
+            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
+            ("retries", params["retries"] < 0, "0 or more"),
+            ("max_delete", params["max_delete"] < 0, "0 or more"),
+        )
+        if bad
+    ]
+    entries = params["models"]
+    if entries is None:
+        entries = [{"name": name} for name in params["name"] or []]
+    desired: list[Desired] = []
+    try:
+        desired = declare(entries, params["state"])
+    except errors.InvalidInput as exc:
+        if not complaints:
+            raise
+        complaints.append(exc.message)
+    refuse(complaints)
+    rules = Rules(
+        exclusive=params["exclusive"],
+        protect=tuple(params["protect"]),
+        max_delete=params["max_delete"],
+        allow_empty=params["allow_empty"],
+        prune_local=params["prune_local"],
+    )
+    limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
+    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
+
+
+def converge(
+    client: OllamaClient, registry: Registry, wanted: Wanted, result: Result, *, check_mode: bool = False
+) -> None:
+    """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
+
+    :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
+    """
+    held = held_models(client.tags())
+    result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
+    asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
+    offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
+    plan = make_plan(wanted.desired, held, offers, wanted.rules)
+    result.kept = list(plan.kept)
+    result.warnings = list(plan.warnings)
+    if not plan.actions:
+        return
+    warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
+    if warning:
+        result.warnings.append(warning)
+    if check_mode:
+        result.done = [predicted(action) for action in plan.actions]
+        result.after = predict(held, plan)
+        return
+    outcome = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits).run(plan)
+    result.done = outcome.done
+    result.after = {key: model for key, model in outcome.held.items() if not model.name.internal}
+    if outcome.failures:
+        raise _together(outcome.failures)
+
+
+def offer(answer: Manifest | errors.PullFailed) -> Offer:
+    """Return what the source said in the plan's terms."""
+    if isinstance(answer, Manifest):
+        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
+    return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
+
+
+def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
+    """Return models as results show them, sorted by name."""
+    ordered = sorted(models, key=lambda model: model.name.key)
+    return [{"name": model.name.short, "digest": model.digest, "size": model.size} for model in ordered]
+
+
+def _lines(models: Iterable[Held]) -> str:
+    return "".join(f"{model['name']} {model['digest']}\n" for model in model_results(models))
+
+
+def _together(failures: list[errors.OllamaError]) -> errors.OllamaError:
+    """Return one error for all failures of a run, of the kind of the first."""
+    first = failures[0]
+    if len(failures) == 1:
+        return first
+    listed = "; ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, 1))
+    return type(first)(
+        f"{len(failures)} models failed: {listed}", url=first.url, http_status=first.http_status, error=first.error
+    )

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Versions of the Ollama server, compared as numbers."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OldServer
+
+#: First version without CVE-2026-7482 (reads the server's memory through a crafted GGUF).
+FLOOR = "0.17.1"
+
+
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    """Return the three numbers of a version such as ``0.32.15`` or ``0.33.0-rc2``; ``None`` if it has none.
+
+    ``0.0.0`` is what a server says that was built without a version, and so is none either.
+    """
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    numbers = (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+    return numbers if any(numbers) else None
+
+
+def check_floor(version: str, url: str, *, allow_vulnerable: bool = False) -> str | None:
+    """Refuse a server below the floor; return a warning where the version cannot tell.
+
+    :raises OldServer: unless ``allow_vulnerable``
+    """
+    numbers = parse_version(version)
+    if numbers is None:
+        return f"the server at {url} says version '{version}', so it is unknown whether it is at least {FLOOR}"
+    floor = parse_version(FLOOR)
+    if floor is None or numbers >= floor:
+        return None
+    sentence = f"the Ollama server at {url} is version {version}, below {FLOOR}, and open to CVE-2026-7482"
+    if allow_vulnerable:
+        return sentence
+    raise OldServer(
+        f"{sentence}; update it, or set allow_vulnerable_version: true. Nothing was changed.", url=url, error=version
+    )

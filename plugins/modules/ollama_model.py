@@ -1,0 +1,352 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ollama_model
+short_description: The set of models of an Ollama server
+version_added: 0.1.0
+description:
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated and removing what is not wanted.
+  - Whether something changed is decided by the digests of the models before and after.
+  - Models are fetched first, in the order of their declaration, and removed last, and only if all fetches went well.
+    A model is unloaded before it is removed.
+  - Where nothing is to be done, the server gets one single request.
+  - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
+author:
+  - Alchemorsel contributors (@alchemorsel)
+extends_documentation_fragment:
+  - alchemorsel.ollama.server
+  - alchemorsel.ollama.attributes
+  - alchemorsel.ollama.attributes.actiongroup_ollama
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The sources of missing and outdated models are asked for their manifests; nothing is pulled.
+      - A digest that only the run can tell is returned as V(unknown) and counts as a change.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - With O(models[].state=latest) and a source that the host cannot read, each run pulls, which renews the modification time of
+        a model that is current already. RV(ignore:changed) stays V(false) then, and a warning says so.
+  platform:
+    platforms: posix
+options:
+  models:
+    description:
+      - The declared models. Names are compared as the server does it, so V(llama3.2), V(library/llama3.2:latest) and
+        V(Llama3.2:LATEST) are one model, and declaring it twice is refused.
+      - Exactly one of O(models) and O(name) must be given.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name of the model in any form that Ollama takes, such as V(llama3.2:3b), V(hf.co/org/repo:Q4_K_M) or
+            V(registry.example:5000/team/model:tag). Without a tag, V(latest) is meant.
+          - Cloud models and the tags C(cloud), C(local) and those that end in C(-cloud) are refused, since the API gives them another meaning.
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) pulls the model if it is missing, and never touches it when it is there.
+          - V(latest) also pulls it when the manifest at its source differs, which one request to the source tells.
+          - V(absent) removes it.
+          - If not given, the O(state) of the module is used.
+        type: str
+        choices: [present, latest, absent]
+      digest:
+        description:
+          - Exactly this manifest, V(sha256:) and 64 hexadecimal digits, goes with O(models[].state=present) only.
+          - If the server has another one, the source is asked first. If the source does not serve this digest, the module fails and changes nothing.
+        type: str
+  name:
+    description:
+      - Names of models, the short form of O(models).
+    type: list
+    elements: str
+  state:
+    description:
+      - State of the models in O(name), and of those in O(models) that do not say theirs.
+    type: str
+    choices: [present, latest, absent]
+    default: present
+  exclusive:
+    description:
+      - Whether models that are not declared are removed.
+      - A model whose source no longer serves the same digest, or cannot be read from the host, is kept and listed in RV(kept), unless O(prune_local=true).
+    type: bool
+    default: false
+  protect:
+    description:
+      - Shell patterns of names that O(exclusive) never removes. A pattern is compared with the whole name, with and without its tag.
+    type: list
+    elements: str
+    default: []
+  max_delete:
+    description:
+      - How many undeclared models O(exclusive) may remove. If there are more, the module fails and changes nothing.
+    type: int
+    default: 5
+  allow_empty:
+    description:
+      - Whether O(exclusive) may be used without a single model declared V(present) or V(latest).
+    type: bool
+    default: false
+  prune_local:
+    description:
+      - Whether O(exclusive) also removes what could not be had again.
+    type: bool
+    default: false
+  pull_timeout:
+    description:
+      - Seconds that the pull of one model may take, all retries included.
+    type: float
+    default: 7200.0
+  stall_timeout:
+    description:
+      - Seconds without a byte after which a download is cut and resumed. Counts only while a blob is downloaded, not while the server
+        asks for the manifest or verifies.
+      - The server gives up a stalled part after 30 seconds and throws its bytes away, so this should be less.
+    type: float
+    default: 20.0
+  retries:
+    description:
+      - How often in a row a pull that failed without getting any further is tried again, with growing pauses.
+    type: int
+    default: 5
+  insecure_registries:
+    description:
+      - V(HOST:PORT) of registries that speak plain HTTP. The server and this module use HTTP for models of these, and HTTPS for all others.
+    type: list
+    elements: str
+    default: []
+  registry_ca_path:
+    description:
+      - PEM file on the host where the module runs, with the CA certificates that are trusted for the sources of the models instead of the system's.
+      - It is used when this module reads a manifest. For pulls, the CA must be in the trust store of the Ollama server.
+    type: path
+  allow_vulnerable_version:
+    description:
+      - Whether a server below version 0.17.1, which is open to CVE-2026-7482, is worked with. It is checked when there is something to do.
+    type: bool
+    default: false
+notes:
+  - Pulls that somebody else starts on the same server at the same time cannot be seen.
+seealso:
+  - module: alchemorsel.ollama.ollama_model_info
+  - module: alchemorsel.ollama.ollama_health
+"""
+
+EXAMPLES = r"""
+- name: Two models
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    name:
+      - llama3.2:3b
+      - nomic-embed-text
+    state: present
+
+- name: Exactly these models and nothing else
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - name: llama3.2:3b
+      - name: mistral:7b
+        state: latest
+      - name: codellama:7b
+        digest: sha256:8fdf8f752f6e80de33e82f381aba784c025982752cd1ae9377add66449d2225f
+      - name: phi3
+        state: absent
+    exclusive: true
+    protect:
+      - experiments/*
+    max_delete: 2
+    prune_local: false
+
+- name: No model at all
+  alchemorsel.ollama.ollama_model:
+    models: []
+    exclusive: true
+    allow_empty: true
+    max_delete: 100
+    prune_local: true
+
+- name: A model from a registry that speaks plain HTTP, over a slow line
+  alchemorsel.ollama.ollama_model:
+    name: registry.example:5000/team/assistant:v2
+    insecure_registries:
+      - registry.example:5000
+    pull_timeout: 28800
+    stall_timeout: 25
+    retries: 10
+
+- name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
+  alchemorsel.ollama.ollama_model:
+    url: https://ollama.example.com
+    api_key: "{{ vault_ollama_key }}"
+    ca_path: /etc/ssl/company-ca.pem
+    client_cert: /etc/ssl/host.pem
+    client_key: /etc/ssl/private/host.key
+    validate_certs: true
+    timeout: 60
+    name: models.example.com/team/assistant:v2
+    state: latest
+    registry_ca_path: /etc/ssl/company-ca.pem
+  check_mode: true
+  diff: true
+
+- name: A server that cannot be updated yet
+  alchemorsel.ollama.ollama_model:
+    name: llama3.2:3b
+    allow_vulnerable_version: true
+"""
+
+RETURN = r"""
+models:
+  description: The server's models afterwards, sorted by name. In check mode as they would be.
+  returned: success, and failures after the first action
+  type: list
+  elements: dict
+  sample:
+    - name: llama3.2:3b
+      digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72
+      size: 2019393189
+actions:
+  description: What was done, in order. In check mode what would be done.
+  returned: success, and failures after the first action
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the model as the server lists it.
+      type: str
+      returned: success
+    action:
+      description: V(pull) of a missing model, V(update) of one that is there, V(delete), or V(cleanup) of what an interrupted run left behind.
+      type: str
+      returned: success
+    reason:
+      description: Why.
+      type: str
+      returned: success
+    digest_before:
+      description: Digest before, V(null) if the model was not there.
+      type: str
+      returned: success
+    digest_after:
+      description: Digest afterwards, V(null) if the model is gone, V(unknown) in check mode if only a run can tell.
+      type: str
+      returned: success
+    bytes:
+      description: Size of the model in bytes, as the server lists it. Layers that were there already were not transferred.
+      type: int
+      returned: success
+    seconds:
+      description: Seconds it took, V(0) in check mode.
+      type: float
+      returned: success
+    changed:
+      description: Whether the digest changed.
+      type: bool
+      returned: success
+kept:
+  description: Undeclared models that O(exclusive) did not remove because they could not be had again.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: experiment:latest
+      reason: its source no longer has it
+error_kind:
+  description: Kind of the failure, such as V(ServerUnreachable), V(NotOllama), V(InvalidInput), V(SourceNotFound) or V(DiskFull).
+  returned: failure
+  type: str
+  sample: SourceNotFound
+url:
+  description: Address that was asked when it failed.
+  returned: failure, where there was a request
+  type: str
+  sample: http://127.0.0.1:11435/api/pull
+http_status:
+  description: Status of the answer.
+  returned: failure, where there was an answer
+  type: int
+  sample: 404
+error:
+  description: The server's own words.
+  returned: failure, where there were any
+  type: str
+  sample: "pull model manifest: file does not exist"
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
+    client_from_params,
+    fail,
+    registry_from_params,
+    server_argument_spec,
+    source_argument_spec,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import STATES
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, converge, wanted_from_params
+
+
+def argument_spec() -> dict[str, Any]:
+    """Return the module's options."""
+    state = {"type": "str", "choices": list(STATES)}
+    return {
+        **server_argument_spec(),
+        **source_argument_spec(),
+        "models": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, "state": state, "digest": {"type": "str"}},
+        },
+        "name": {"type": "list", "elements": "str"},
+        "state": {**state, "default": "present"},
+        "exclusive": {"type": "bool", "default": False},
+        "protect": {"type": "list", "elements": "str", "default": []},
+        "max_delete": {"type": "int", "default": 5},
+        "allow_empty": {"type": "bool", "default": False},
+        "prune_local": {"type": "bool", "default": False},
+        "pull_timeout": {"type": "float", "default": 7200.0},
+        "stall_timeout": {"type": "float", "default": 20.0},
+        "retries": {"type": "int", "default": 5},
+        "allow_vulnerable_version": {"type": "bool", "default": False},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        mutually_exclusive=[("models", "name")],
+        required_one_of=[("models", "name")],
+        supports_check_mode=True,
+    )
+    result = Result()
+    try:
+        wanted = wanted_from_params(module.params)
+        registry = registry_from_params(module.params)
+        converge(client_from_params(module.params), registry, wanted, result, check_mode=module.check_mode)
+    except OllamaError as exc:
+        for text in result.warnings:
+            module.warn(text)
+        fail(module, exc, **result.as_result(diff=module._diff))
+    for text in result.warnings:
+        module.warn(text)
+    module.exit_json(**result.as_result(diff=module._diff))
+
+
+if __name__ == "__main__":
+    main()
