@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _probe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Check
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_health
@@ -133,12 +132,14 @@ def test_a_broken_model_is_not_loaded(server, run):
     assert "/api/generate" not in one.paths()
 
 
-def test_partly_on_the_gpu_is_a_warning(server, run):
+def test_partly_on_the_gpu_is_a_warning(server, run, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
     one = server(ps={"models": [ps_entry(size_vram=60)]})
     result = run(one.url, level="inference", gpu="required")
     assert result["healthy"] is True
     assert statuses(result)["gpu"] == "warning"
-    assert "60% of a:latest" in json.dumps(result["warnings"])
+    assert ["60% of a:latest" in text for text in warnings] == [True]
 
 
 # --- waiting -----------------------------------------------------------------
