@@ -16,6 +16,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(B)/hypothesis
 export PYTHONDONTWRITEBYTECODE := 1
 
+# $(call purelib,ENVIRONMENT): a command that prints its site-packages
+purelib = $(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -34,8 +37,10 @@ $(B)/venv-newest.done: requirements-dev.txt tools/make-venv
 	tools/make-venv --optional $(B)/venv-newest requirements-dev.txt 3.13 3.12 3.14
 	touch $@
 
-$(B)/venv-2.17.done: requirements-2.17.txt tools/make-venv
+# ansible-core alone: the collections come from the other environment
+$(B)/venv-2.17.done: requirements-2.17.txt tools/make-venv | $(VENV)/.done
 	tools/make-venv --optional $(B)/venv-2.17 requirements-2.17.txt 3.11 3.12 3.10
+	tools/if-venv $(B)/venv-2.17 ln -sfn "$$($(call purelib,$(VENV)))/ansible_collections" "$$($(call purelib,$(B)/venv-2.17))/"
 	touch $@
 
 collections: ## This checkout as a collection below .build/collections
