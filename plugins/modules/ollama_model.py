@@ -20,6 +20,7 @@ author:
   - Alchemorsel contributors (@alchemorsel)
 extends_documentation_fragment:
   - alchemorsel.ollama.server
+  - alchemorsel.ollama.source
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -121,17 +122,6 @@ options:
       - How often in a row a pull that failed without getting any further is tried again, with growing pauses.
     type: int
     default: 5
-  insecure_registries:
-    description:
-      - V(HOST:PORT) of registries that speak plain HTTP. The server and this module use HTTP for models of these, and HTTPS for all others.
-    type: list
-    elements: str
-    default: []
-  registry_ca_path:
-    description:
-      - PEM file on the host where the module runs, with the CA certificates that are trusted for the sources of the models instead of the system's.
-      - It is used when this module reads a manifest. For pulls, the CA must be in the trust store of the Ollama server.
-    type: path
   allow_vulnerable_version:
     description:
       - Whether a server below version 0.17.1, which is open to CVE-2026-7482, is worked with. It is checked when there is something to do.
@@ -168,7 +158,6 @@ EXAMPLES = r"""
     protect:
       - experiments/*
     max_delete: 2
-    prune_local: false
 
 - name: No model at all
   alchemorsel.ollama.ollama_model:
