@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: hardening_score
 author: Alchemorsel contributors (@alchemorsel)
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Score a container's inspect data against hardening rules
 description:
   - Evaluates each rule's JMESPath expression on the data that C(docker inspect) returns for one container and compares the result with the rule's wanted value.
