@@ -103,3 +103,23 @@ sanity: venv ## ansible-test sanity, no ignore files
 	tools/ansible-test $(VENV) sanity --junit --junit-to $(B)/junit/$@
 docs-check: venv ## Documentation, tarball, inventories, and the three ways to run a playbook
 	tools/docs-check
+
+##@ Lab
+
+.PHONY: lab-up lab-down molecule-default
+lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a,services for a part of it
+	lab/engine.sh ensure
+	ansible-playbook lab/up.yml
+lab-down: venv ## Take down the lab of this checkout
+	ansible-playbook lab/down.yml
+molecule-default: venv ## site.yml on the lab: converge, idempotence, verify
+	lab/engine.sh ensure
+	molecule test -s default
+
+##@ Everything
+
+TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-default
+
+.PHONY: test
+test: venvs ## All tests, ending with one summary
+	@python tools/steps.py $(TESTS)
