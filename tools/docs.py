@@ -130,7 +130,8 @@ def hardening_page(rules: list[dict[str, Any]]) -> str:
 
 def markdown(text: str) -> str:
     """Turn Ansible's markup into Markdown."""
-    text = re.sub(r"\b[VOCEMP]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", text)
+    text = re.sub(r"\bP\(([^#)]*)#[a-z]*\)", r"`\1`", text)
+    text = re.sub(r"\b[VOCEM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", text)
     text = re.sub(r"\b(?:RV)\(([^)]*)\)", r"`\1`", text)
     text = re.sub(r"\bB\(([^)]*)\)", r"**\1**", text)
     text = re.sub(r"\bI\(([^)]*)\)", r"*\1*", text)
