@@ -105,7 +105,7 @@ def choose_models(
     """Return the models to prove inference with, or the failed check that says why there is none.
 
     Explicit ones if given; else one model: a declared one that is loaded, any loaded one, the smallest declared one, the
-    smallest of the server. A model that is not loaded is taken only where that evicts nobody, or with `allow_load`.
+    smallest of the server; those that only embed last. A model that is not loaded is taken only where that evicts nobody, or with `allow_load`.
     """
     if explicit:
         if allow_load or not loaded:
@@ -138,7 +138,16 @@ def choose_models(
             verdict="model_missing",
             remedy="pull one with ollama_model",
         )
-    return [parse_listed(str(min(preferred, key=lambda entry: int(entry.get("size", 0)))["name"]))]
+    # One that writes tokens proves more than one that embeds.
+    best = min(preferred, key=lambda entry: (_seems_to_embed(entry), int(entry.get("size", 0))))
+    return [parse_listed(str(best["name"]))]
+
+
+def _seems_to_embed(listed: dict[str, Any]) -> bool:
+    """Whether a model of tags looks embedding-only; servers before 0.30 list no capabilities there, only the family."""
+    if listed.get("capabilities"):
+        return is_embedding_only(listed)
+    return "bert" in str((listed.get("details") or {}).get("family") or "")
 
 
 def is_embedding_only(shown: dict[str, Any]) -> bool:

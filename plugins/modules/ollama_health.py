@@ -58,7 +58,7 @@ options:
     description:
       - The models that must answer at O(level=inference).
       - If empty, one is chosen, a declared one that is loaded, else any that is loaded, else the smallest declared one,
-        else the smallest there is.
+        else the smallest there is; those that only embed come last.
     type: list
     elements: str
     default: []

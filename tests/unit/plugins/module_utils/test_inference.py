@@ -94,6 +94,14 @@ def test_a_loaded_model_is_not_evicted_for_a_named_one():
     assert "allow_load" in check.remedy
 
 
+@pytest.mark.parametrize(
+    "small", [{"capabilities": ["embedding"]}, {"details": {"family": "nomic-bert"}}, {"size": 9}], ids=str
+)
+def test_a_model_that_only_embeds_comes_last(small):
+    tags = [{"name": "small:1", "size": 1, **small}, {"name": "a:latest", "size": 7, "capabilities": ["completion"]}]
+    assert [name.short for name in inference.choose_models([], [], tags, [], False)] == ["a:latest"]
+
+
 def test_a_cloud_stub_is_not_run():
     check = inference.choose_models([], [], [{"name": "x:1", "size": 1, "remote_host": "https://r"}], [], False)
     assert isinstance(check, Check)
