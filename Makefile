@@ -43,6 +43,11 @@ $(B)/venv-2.17.done: requirements-2.17.txt tools/make-venv | $(VENV)/.done
 	tools/if-venv $(B)/venv-2.17 ln -sfn "$$($(call purelib,$(VENV)))/ansible_collections" "$$($(call purelib,$(B)/venv-2.17))/"
 	touch $@
 
+lock: ## Resolve requirements-*.in anew into the hash-locked files (needs the network)
+	test -x $(B)/uv/bin/uv || { python3 -m venv $(B)/uv && $(B)/uv/bin/pip install --quiet uv; }
+	for name in dev 2.17; do $(B)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate requirements-$$name.in -o requirements-$$name.txt; done
+
 collections: ## This checkout as a collection below .build/collections
 	@tools/make-collections
 
@@ -107,13 +112,11 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 ##@ Lab
 
 .PHONY: lab-up lab-down molecule-default
-lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a,services for a part of it
-	lab/engine.sh ensure
+lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 	ansible-playbook lab/up.yml
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify
-	lab/engine.sh ensure
 	molecule test -s default
 
 ##@ Everything
