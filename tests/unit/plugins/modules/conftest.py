@@ -9,6 +9,8 @@ import json
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
+from fake_ollama import WRITES, FakeOllama, without
 from scripted_server import ScriptedServer
 
 
@@ -41,3 +43,57 @@ def scripted_server():
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def ollama(scripted_server):
+    return FakeOllama(scripted_server)
+
+
+@pytest.fixture
+def run(run_module, ollama):
+    """Run the module once; what it says is compared with what the server then has."""
+
+    def once(check_mode=False, **options):
+        before = dict(ollama.held)
+        options = {
+            "url": ollama.url,
+            "insecure_registries": [ollama.host],
+            "retries": 0,
+            "_ansible_diff": True,
+            **options,
+        }
+        result = run_module(ollama_model, options, check_mode)
+        if check_mode:
+            assert ollama.held == before
+            sent = [f"{method} {path}" for method, path, _body in ollama.server.requests]
+            assert not [request for request in sent if request.startswith(WRITES)]
+        elif "models" in result:
+            shown = {model["name"]: model["digest"] for model in result["models"]}
+            assert shown == {name: value for name, value in ollama.held.items() if "alchemorsel-tmp" not in name}
+        return result
+
+    return once
+
+
+@pytest.fixture
+def check_and_run(run, ollama):
+    """Run in check mode, for real and again: the prediction is the outcome, and the second run asks once for the tags."""
+
+    def both(**options):
+        predicted = run(check_mode=True, **options)
+        assert ollama.calls
+        result = run(**options)
+        calls = ollama.calls
+        for key in ("changed", "models", "kept"):
+            assert predicted[key] == result[key], key
+        assert [without(action, ["seconds"]) for action in predicted["actions"]] == [
+            without(action, ["seconds"]) for action in result["actions"]
+        ]
+        assert predicted["diff"] == result["diff"]
+        again = run(**options)
+        assert (again["changed"], again["actions"]) == (False, [])
+        assert again["models"] == result["models"]
+        return result, calls
+
+    return both

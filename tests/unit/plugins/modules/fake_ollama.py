@@ -1,0 +1,123 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server with models and, on the same port, the registry they come from: enough for the requests of ollama_model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from scripted_server import Reply, ScriptedServer
+
+#: requests that change something
+WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/generate")
+BLOB = "sha256:" + "b" * 64
+
+
+def manifest(text: str, end: str = "") -> str:
+    """Return a manifest that differs with its text; its model has 107 bytes."""
+    config = {"digest": "sha256:" + hashlib.sha256(text.encode()).hexdigest(), "size": 7}
+    return json.dumps({"config": config, "layers": [{"digest": BLOB, "size": 100}]}) + end
+
+
+def digest_of(body: str) -> str:
+    return "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+
+
+class FakeOllama:
+    """`held` is what the server has, name -> digest; `source` what the registry serves, path -> manifest text."""
+
+    def __init__(self, start: Any, version: str = "0.32.15") -> None:
+        self.held: dict[str, str] = {}
+        self.loaded: set[str] = set()
+        #: lines of the next pulls instead of the usual ones; a function of the model does what it likes
+        self.pulls: list[Any] = []
+        self.server: ScriptedServer = start({})
+        self.url = self.server.url
+        self.host = self.url.partition("://")[2]
+        self.server.replies.update(
+            {
+                "/api/version": {"version": version},
+                "/api/tags": lambda body: {"models": [self._listed(name) for name in self.held]},
+                "/api/ps": lambda body: {"models": [{"name": name} for name in sorted(self.loaded)]},
+                "/api/pull": self._pull,
+                "/api/delete": self._delete,
+                "/api/copy": self._copy,
+                "/api/generate": self._generate,
+                "/api/show": lambda body: {"details": {}, "system": f"system of {body['model']}"},
+            }
+        )
+
+    def name(self, model: str) -> str:
+        """Return the complete name of a model of the registry."""
+        return f"{self.host}/library/{model}:latest"
+
+    def publish(self, model: str, body: Any) -> str:
+        """Let the registry serve a manifest (text) or a reply for a model; return the digest."""
+        reply = body if isinstance(body, Reply) else Reply(body=body)
+        self.server.replies[f"/v2/library/{model}/manifests/latest"] = reply
+        return digest_of(body) if isinstance(body, str) else ""
+
+    def have(self, model: str, body: str) -> str:
+        """Give the server a model of the registry; return the digest."""
+        self.held[self.name(model)] = digest_of(body)
+        return digest_of(body)
+
+    @property
+    def calls(self) -> list[str]:
+        """The requests so far, as `METHOD path model`; cleared by reading."""
+        calls = []
+        for method, path, body in self.server.requests:
+            which = (body or {}).get("model") or (body or {}).get("destination") or ""
+            calls.append(f"{method} {path} {which.replace(self.host + '/library/', '')}".strip())
+        self.server.requests.clear()
+        return calls
+
+    def _listed(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "digest": self.held[name].partition(":")[2],
+            "size": 107,
+            "modified_at": "2026-01-01T00:00:00Z",
+            "details": {"family": "llama", "format": "gguf", "parent_model": ""},
+        }
+
+    def _pull(self, body: Any) -> Reply:
+        lines = self.pulls.pop(0) if self.pulls else None
+        if callable(lines):
+            lines = lines(body["model"])
+        if lines:
+            return Reply(lines=lines)
+        path = "/v2/" + body["model"].partition("/")[2].replace(":", "/manifests/")
+        served = self.server.replies.get(path)
+        if served is None or served.status != 200 or not body.get("insecure"):
+            return Reply(lines=[{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}])
+        self.held[body["model"]] = digest_of(served.body)
+        progress = {"status": f"pulling {BLOB[7:19]}", "digest": BLOB, "total": 100, "completed": 100}
+        return Reply(lines=[{"status": "pulling manifest"}, progress, {"status": "success"}])
+
+    def _delete(self, body: Any) -> Reply:
+        if self.held.pop(body["model"], None) is None:
+            return Reply(404, {"error": f"model '{body['model']}' not found"})
+        return Reply()
+
+    def _copy(self, body: Any) -> Reply:
+        self.held[body["destination"]] = self.held[body["source"]]
+        return Reply()
+
+    def _generate(self, body: Any) -> dict[str, Any]:
+        assert body["keep_alive"] == 0
+        self.loaded.discard(body["model"])
+        return {"model": body["model"], "done": True, "done_reason": "unload"}
+
+
+def without(mapping: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Return a dict without some keys."""
+    return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def brief(result: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return kind and digests of a result's actions."""
+    return [(action["action"], action["digest_before"], action["digest_after"]) for action in result["actions"]]

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ollama_model loses nothing: pins, guards, and what exclusive may remove."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
+from fake_ollama import WRITES, brief, digest_of, manifest
+from scripted_server import Reply
+
+ONE, TWO, THREE = manifest("one"), manifest("two"), manifest("three")
+
+
+# --- digests ------------------------------------------------------------------------------------------------------
+
+
+def test_a_pin_that_is_right_asks_nobody(run, ollama):
+    pin = ollama.have("a", ONE)
+    assert run(models=[{"name": ollama.name("a"), "digest": pin.upper().replace("SHA256:", "")}])["changed"] is False
+    assert ollama.calls == ["GET /api/tags"]
+
+
+def test_a_pin_is_fetched_under_a_guard(check_and_run, ollama):
+    old = ollama.have("a", ONE)
+    pin = ollama.publish("a", TWO)
+    result, calls = check_and_run(models=[{"name": ollama.name("a"), "digest": pin}])
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    assert brief(result) == [("update", old, pin)]
+    assert calls[3:] == [
+        f"POST /api/copy {guard}",
+        "POST /api/pull a:latest",
+        "GET /api/tags",
+        f"DELETE /api/delete {guard}",
+    ]
+
+
+def test_a_pin_that_the_source_does_not_serve_changes_nothing(run, ollama):
+    ollama.have("a", ONE)
+    served, pin = ollama.publish("a", TWO), digest_of(THREE)
+    for check_mode in (True, False):
+        result = run(check_mode, models=[{"name": ollama.name("a"), "digest": pin}])
+        assert result["failed"] and pin in result["msg"] and served in result["msg"]
+    assert not [call for call in ollama.calls if call.startswith(WRITES)]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_pull_that_brings_another_digest_is_undone(run, ollama, there):
+    if there:
+        ollama.have("a", ONE)
+    before = dict(ollama.held)
+    ollama.publish("a", Reply(500, "oops"))
+
+    def pulled(model):
+        ollama.held[model] = digest_of(TWO)
+        return [{"status": "success"}]
+
+    ollama.pulls = [pulled]
+    result = run(models=[{"name": ollama.name("a"), "digest": digest_of(THREE)}])
+    assert result["error_kind"] == "DigestNotServed"
+    assert digest_of(TWO) in result["msg"] and digest_of(THREE) in result["msg"]
+    assert ollama.held == before
+    assert result["changed"] is False
+
+
+def test_a_pin_whose_pull_fails_leaves_no_guard(run, ollama):
+    ollama.have("a", ONE)
+    before = dict(ollama.held)
+    pin = ollama.publish("a", TWO)
+    ollama.pulls = [[{"error": "max retries exceeded: EOF"}]]
+    assert run(models=[{"name": ollama.name("a"), "digest": pin}])["error_kind"] == "PullFailed"
+    assert ollama.held == before
+
+
+def test_an_interrupted_run_is_finished(check_and_run, ollama):
+    # Killed after the pull: the new model is there, the old one under its guard name.
+    pin = ollama.have("a", TWO)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    ollama.held[guard] = digest_of(ONE)
+    result, _calls = check_and_run(models=[{"name": ollama.name("a"), "digest": pin}])
+    assert [action["action"] for action in result["actions"]] == ["cleanup"]
+    assert guard not in ollama.held
+
+
+def test_a_guard_of_an_interrupted_run_is_not_overwritten(run, ollama):
+    # Killed while the wrong model was there: what is under the guard name is the good one.
+    ollama.have("a", TWO)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    ollama.held[guard] = digest_of(ONE)
+    ollama.publish("a", Reply(500, "oops"))
+    ollama.pulls = [[{"status": "success"}]]
+    result = run(models=[{"name": ollama.name("a"), "digest": digest_of(THREE)}])
+    assert result["error_kind"] == "DigestNotServed"
+    assert ollama.held == {ollama.name("a"): digest_of(ONE)}
+
+
+# --- exclusive ----------------------------------------------------------------------------------------------------
+
+
+def test_exclusive_fetches_first_and_removes_what_can_be_had_again(check_and_run, ollama):
+    for model in ("a", "extra", "local"):
+        ollama.have(model, ONE)
+    ollama.publish("extra", ONE)
+    ollama.publish("new", TWO)
+    result, calls = check_and_run(name=[ollama.name("a"), ollama.name("new")], exclusive=True)
+    assert [(action["action"], action["name"]) for action in result["actions"]] == [
+        ("pull", ollama.name("new")),
+        ("delete", ollama.name("extra")),
+    ]
+    assert [kept["name"] for kept in result["kept"]] == [ollama.name("local")]
+    assert calls.index("POST /api/pull new:latest") < calls.index("DELETE /api/delete extra:latest")
+
+
+def test_exclusive_deletes_nothing_after_a_failure(run, ollama):
+    ollama.have("extra", ONE)
+    ollama.publish("b", TWO)
+    names = [ollama.name("missing"), ollama.name("b"), ollama.name("missing2")]
+    result = run(name=names, exclusive=True, prune_local=True)
+    assert result["error_kind"] == "SourceNotFound"
+    assert result["msg"].startswith("2 models failed: (1)")
+    # What could be fetched was.
+    assert brief(result) == [("pull", None, digest_of(TWO))]
+    assert result["changed"] is True
+    assert ollama.name("extra") in ollama.held
+
+
+def test_too_many_deletions_stop_the_run(run, ollama):
+    for number in range(6):
+        ollama.have(f"m{number}", ONE)
+    result = run(name=ollama.name("m0"), exclusive=True, prune_local=True, max_delete=4)
+    assert "would remove 5 undeclared models, max_delete allows 4" in result["msg"]
+    assert ollama.calls == ["GET /api/tags"]
