@@ -111,21 +111,28 @@ class JsonStream:
         self._response.close()
 
     def _read(self) -> Iterator[dict[str, Any]]:
-        buffer = b""
+        # Pieces of a line that has not ended yet: joined once, however long it gets.
+        pieces: list[bytes] = []
+        size = 0
         try:
             for chunk in self._response.iter_content(_CHUNK):
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                for line in lines:
-                    if line.strip():
-                        parsed = self._parse(line)
-                        yield parsed
-                        if self._done(parsed):
-                            return
-                if len(buffer) > MAX_LINE:
+                pieces.append(chunk)
+                size += len(chunk)
+                if size > MAX_LINE:
                     raise errors.BadAnswer(f"{self._url} sent a line of more than 4 MiB; check url", url=self._url)
+                if b"\n" not in chunk:
+                    continue
+                *lines, rest = b"".join(pieces).split(b"\n")
+                pieces, size = [rest], len(rest)
+                for line in filter(bytes.strip, lines):
+                    parsed = self._parse(line)
+                    yield parsed
+                    if self._done(parsed):
+                        return
             # The last line of a stream may lack its newline.
-            if buffer.strip() and not self._watchdog.fired:
-                parsed = self._parse(buffer)
+            last = b"".join(pieces)
+            if last.strip() and not self._watchdog.fired:
+                parsed = self._parse(last)
                 yield parsed
                 if self._done(parsed):
                     return
