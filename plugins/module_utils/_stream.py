@@ -44,6 +44,12 @@ class _Watchdog:
             self._deadline = None if seconds is None else time.monotonic() + max(0.0, seconds)
             self._condition.notify()
 
+    @property
+    def over(self) -> bool:
+        """Whether the time is up, also where a read noticed it before this thread did."""
+        with self._condition:
+            return self.fired or (self._deadline is not None and time.monotonic() >= self._deadline)
+
     def stop(self) -> None:
         with self._condition:
             if self._stopped:
@@ -131,7 +137,7 @@ class JsonStream:
                         return
             # The last line of a stream may lack its newline.
             last = b"".join(pieces)
-            if last.strip() and not self._watchdog.fired:
+            if last.strip() and not self._watchdog.over:
                 parsed = self._parse(last)
                 yield parsed
                 if self._done(parsed):
@@ -141,8 +147,9 @@ class JsonStream:
             # requests' own exceptions are OSErrors; urllib3 has let the others through when a connection is shut down under it.
             broken = exc
         finally:
+            over = self._watchdog.over
             self.close()
-        if self._watchdog.fired:
+        if over:
             raise errors.DeadlinePassed(f"{self._url} did not finish in time", url=self._url) from broken
         raise errors.StreamBroken(
             f"the answer of {self._url} ended before its last line; the server was stopped, or a proxy cut the connection",
