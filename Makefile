@@ -15,6 +15,7 @@ VENV := $(B)/venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(B)/hypothesis
 export PYTHONDONTWRITEBYTECODE := 1
+export ANSIBLE_HOME := $(CURDIR)/$(B)/ansible
 
 # $(call purelib,ENVIRONMENT): a command that prints its site-packages
 purelib = $(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
@@ -118,6 +119,10 @@ lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify
 	molecule test -s default
+
+.PHONY: clean
+clean: ## Remove all that make, the lab and the tests made, and nothing else
+	tools/clean
 
 ##@ Everything
 
