@@ -247,6 +247,7 @@ waited_seconds:
 """
 
 from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health, _probe
@@ -260,7 +261,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference impo
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 
 
-def argument_spec():
+def argument_spec() -> dict[str, Any]:
     return {
         **server_argument_spec(),
         "level": {"type": "str", "choices": list(_probe.LEVELS), "default": "ready"},
@@ -280,7 +281,7 @@ def argument_spec():
     }
 
 
-def question_from_params(params):
+def question_from_params(params: dict[str, Any]) -> _probe.Question:
     """Return the question; raises InvalidInput for options that cannot work."""
     for option in ("load_timeout", "max_seconds", "wait_sleep"):
         if params[option] <= 0:
@@ -307,7 +308,7 @@ def question_from_params(params):
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     params = module.params
     try:
@@ -316,7 +317,7 @@ def main():
     except OllamaError as error:
         fail(module, error)
 
-    def ask(request_timeout):
+    def ask(request_timeout: float) -> _probe.Report:
         client.timeout = request_timeout
         return _probe.probe(client, question)
 
@@ -324,7 +325,7 @@ def main():
         ask, params["timeout"], params["wait_timeout"], params["wait_sleep"]
     )
     healthy = report.verdict == _health.HEALTHY
-    result = {
+    result: dict[str, Any] = {
         "changed": False,
         "msg": _health.sentence(client.url, report.version, report.checks, params["wait_timeout"], attempts),
         "healthy": healthy,
