@@ -67,7 +67,11 @@ def role_readme(role: Path) -> str:
     if tags:
         lines += ["Tags: " + ", ".join(f"`{tag}`" for tag in tags) + ".", ""]
     lines += ["## Variables", "", "| Variable | Type | Default | Meaning |", "|---|---|---|---|"]
-    lines += [option_row(name, option) for name, option in flat_options(main_entry.get("options", {}))]
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
+    lines += [
+        option_row(name, {**option, "default": defaults.get(name, option.get("default"))})
+        for name, option in flat_options(main_entry.get("options", {}))
+    ]
     return "\n".join(lines)
 
 
@@ -130,6 +134,7 @@ def hardening_page(rules: list[dict[str, Any]]) -> str:
 
 def markdown(text: str) -> str:
     """Turn Ansible's markup into Markdown."""
+    text = re.sub(r"\bO\([\w.]+#role:main:", "O(", text)
     text = re.sub(r"\bP\(([^#)]*)#[a-z]*\)", r"`\1`", text)
     text = re.sub(r"\b[VOCEM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", text)
     text = re.sub(r"\b(?:RV)\(([^)]*)\)", r"`\1`", text)

@@ -18,6 +18,7 @@ attributes:
     description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
   platform:
     description: Operating systems of the host where the module runs.
+    support: full
     platforms: posix
 """
 
