@@ -160,8 +160,9 @@ def runner_options(entry: dict[str, Any] | None, shown: dict[str, Any], version:
     """Return the options under which the server uses a loaded runner as it is, instead of loading the model again.
 
     A runner is replaced if a request asks for another context, and its pin is lost then. ps shows the context clamped to
-    what the model was trained for. Servers from 0.30 on compare clamped values; older ones compare what was asked for,
-    which cannot be seen where the value was clamped: then nothing is sent, and the default is compared.
+    what the model was trained for. Servers from 0.30 on compare clamped values when they generate; older ones, and all
+    when they embed, compare what was asked for, which cannot be seen where the value was clamped: then nothing is sent, and
+    the default is compared.
     """
     context = (entry or {}).get("context_length")
     if not isinstance(context, int) or context <= 0:
@@ -169,7 +170,7 @@ def runner_options(entry: dict[str, Any] | None, shown: dict[str, Any], version:
     trained = next(
         (value for key, value in (shown.get("model_info") or {}).items() if key.endswith(".context_length")), None
     )
-    if version_key(version) < (0, 30) and context == trained:
+    if context == trained and (version_key(version) < (0, 30) or is_embedding_only(shown)):
         return {}
     return {"num_ctx": context}
 

@@ -132,6 +132,12 @@ def test_a_request_does_not_ask_for_another_context(context, version, options):
     assert inference.runner_options(entry(context_length=context), shown, version) == options
 
 
+def test_a_clamped_context_is_not_sent_when_embedding():
+    shown = {"capabilities": ["embedding"], "model_info": {"bert.context_length": 512}}
+    assert inference.runner_options(entry(context_length=512), shown, "0.32.15") == {}
+    assert inference.runner_options(entry(context_length=256), shown, "0.32.15") == {"num_ctx": 256}
+
+
 # --- what a run tells --------------------------------------------------------
 
 RUN = inference.Measurement(
