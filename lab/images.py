@@ -8,7 +8,7 @@
 
 Each image carries the hash of its recipe as a label; the same hash means nothing to do. All labs of a checkout share the
 images `alab-<checkout>/...`; a lock lets one build at a time. Each command ends with one JSON object on stdout:
-{"changed": true|false, ...}; progress goes to stderr.
+{"changed": true|false, and with push "versions"}; progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -265,16 +265,19 @@ def remote_digest(port: int, name: str, tag: str, ca: Path) -> str | None:
             return None
         raise LabError(f"{url} answered HTTP {error.code}") from error
     except (urllib.error.URLError, OSError) as error:
-        raise LabError(f"{url} doesn't answer: {error}. See `docker logs` and journalctl in the services host.") from error
+        raise LabError(
+            f"{url} doesn't answer: {error}. See `docker logs` and journalctl in the services host."
+        ) from error
 
 
-def push(port: int, ca: Path) -> bool:
-    """Pushes the Ollama images to the lab's registry where they aren't there yet; whether anything was pushed.
+def push(port: int, ca: Path) -> dict[str, object]:
+    """Pushes the Ollama images to the lab's registry where they aren't there yet; the versions offered, default first.
 
     Beside its version, an image is tagged with the hash of its recipe: both tags with one digest mean "pushed already".
     """
     changed = False
-    for image, version, built in server_images():
+    images = server_images()
+    for image, version, built in images:
         changed |= built
         recipe = f"recipe-{label(image, RECIPE)}"
         digests = {tag: remote_digest(port, "ollama/ollama", tag, ca) for tag in (version, recipe)}
@@ -290,7 +293,7 @@ def push(port: int, ca: Path) -> bool:
                 run(["docker", "push", "--quiet", target])
             finally:
                 run(["docker", "rmi", target])
-    return changed
+    return {"changed": changed, "versions": [version for _, version, _ in images]}
 
 
 def main() -> int:
@@ -302,18 +305,19 @@ def main() -> int:
     pushing.add_argument("--port", type=int, required=True, help="port of the registry on 127.0.0.1")
     pushing.add_argument("--ca", type=Path, required=True, help="certificate of the lab's CA")
     arguments = parser.parse_args()
+    answer: dict[str, object] = {}
     try:
         with locked():
             if arguments.command == "push":
-                changed = push(arguments.port, arguments.ca)
+                answer |= push(arguments.port, arguments.ca)
             else:
                 releases = {"bookworm", *arguments.releases.split(",")}  # the services stand on bookworm
-                changed = any([build_host(release) for release in sorted(releases)])
-                changed |= build_services()
+                built = [build_host(release) for release in sorted(releases)]
+                answer["changed"] = any([*built, build_services()])
     except LabError as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"changed": changed, "checkout": CHECKOUT}))
+    print(json.dumps(answer))
     return 0
 
 

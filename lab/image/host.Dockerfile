@@ -14,7 +14,7 @@ ENV container=docker SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 RUN rm -f /etc/apt/apt.conf.d/docker-clean /etc/apt/apt.conf.d/docker-gzip-indexes \
     && apt-get -qq update \
     && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends \
-        systemd systemd-sysv dbus python3 python3-apt ca-certificates iproute2 iptables sudo procps >/dev/null \
+        systemd systemd-sysv dbus python3 python3-apt ca-certificates iproute2 iptables sudo procps curl >/dev/null \
     && apt-get -qq -y install --download-only docker.io python3-requests python3-debian nftables >/dev/null
 RUN useradd --uid 1500 --create-home --shell /bin/bash ops \
     && echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ops && chmod 0440 /etc/sudoers.d/ops \
