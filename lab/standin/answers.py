@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from . import gotext
-from .errors import ApiError
+from .errors import ApiError, Fatal
 
 JSON = "application/json; charset=utf-8"
 JSON_BARE = "application/json"
@@ -31,11 +31,11 @@ class ClientGone(Exception):
 
 
 def json_answer(
-    value: Any, status: int = 200, content_type: str = JSON, chunked: bool = False, extra: dict[str, str] | None = None
+    value: Any, status: int = 200, content_type: str = JSON, chunked: bool = False, newline: bool = False
 ) -> web.Response:
-    """A JSON answer; `chunked` where the real server sends even a short one in chunks."""
-    body = gotext.dump_json(value)
-    response = web.Response(status=status, body=body, headers={"Content-Type": content_type, **(extra or {})})
+    """A JSON answer; `chunked` where the real server sends even a short one in chunks, `newline` where it ends so."""
+    body = gotext.dump_json(value) + (b"\n" if newline else b"")
+    response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
     if chunked or len(body) > _UNCHUNKED:
         response.enable_chunked_encoding()
     return response
@@ -120,6 +120,9 @@ async def while_connected(request: web.Request, work: Awaitable[T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, Fatal):
+                raise error
 
 
 async def stream_answer(

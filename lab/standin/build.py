@@ -42,7 +42,7 @@ def config_bytes(
     data |= {"architecture": "amd64", "os": "linux"}
     if with_rootfs:
         data["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
-    return gotext.dump_json(data)
+    return gotext.dump_json(data) + b"\n"
 
 
 def config_layer(store: Store, body: bytes) -> Layer:

@@ -9,7 +9,8 @@ import asyncio
 import io
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +30,10 @@ _CHUNK = 64 * 1024
 
 class DownloadError(Exception):
     """A blob that could not be fetched; the message is the real server's."""
+
+
+class CutOff(Exception):
+    """A connection that broke in the middle of a body."""
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Download:
         self.parts: list[Part] = []
         self.users = 0
         self.prepared = False
+        self.saved: dict[int, int] = {}
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -169,48 +175,62 @@ class Download:
                 return
             except asyncio.TimeoutError:
                 continue  # a stall restarts the part, without a limit
-            except (RequestError, EOFError) as error:
+            except (RequestError, EOFError, CutOff) as error:
                 attempt += 1
                 if attempt >= MAX_ATTEMPTS:
                     raise DownloadError(f"max retries exceeded: {error}") from error
                 await asyncio.sleep(2 ** (attempt - 1) * self.scale)
 
     async def _fetch_range(self, url: str, part: Part, descriptor: int) -> None:
-        """Reads the rest of a part; what arrived is kept and saved unless the attempt stalled."""
-        saved = part.Completed
-        keep = True
+        """Reads the rest of a part. Bytes of an attempt that was cut are kept, those of a stalled or short one are not."""
+        start = self.saved.get(part.N, part.Completed)
         idle = STALL_SECONDS * self.scale
-        headers = {"Range": f"bytes={part.Offset + part.Completed}-{part.Offset + part.Size - 1}"}
+        headers = {"Range": f"bytes={part.Offset + start}-{part.Offset + part.Size - 1}"}
+        progress = start
         try:
             request = self.client.request("GET", url, headers, idle=idle if self.stall_before_first_byte else None)
             async with await request as response:
-                await self._copy(response, part, descriptor, idle)
-        except asyncio.TimeoutError:
-            keep = False
+                async for chunk in self._chunks(response, part.Size - start, idle):
+                    self._write(descriptor, chunk, part.Offset + progress)
+                    progress += len(chunk)
+                    part.Completed = progress
+            if progress < part.Size:
+                raise EOFError("EOF")
+        except (asyncio.CancelledError, CutOff):
+            start = progress
             raise
+        except (EOFError, DownloadError):
+            part.Completed = start
+            raise
+        else:
+            start = progress
         finally:
-            if not keep:
-                part.Completed = saved
-            self._save(part)
+            # after a stall the shown number stays until new bytes come, the saved one does not
+            self.saved[part.N] = start
+            self._save(replace(part, Completed=start))
 
-    async def _copy(self, response: aiohttp.ClientResponse, part: Part, descriptor: int, idle: float) -> None:
-        while part.Completed < part.Size:
-            first = part.Completed == 0 and not self.stall_before_first_byte
+    async def _chunks(self, response: aiohttp.ClientResponse, size: int, idle: float) -> AsyncGenerator[bytes, None]:
+        """At most `size` bytes of a body; raises asyncio.TimeoutError for a stall, CutOff for a broken connection."""
+        first = not self.stall_before_first_byte
+        while size > 0:
+            read = response.content.read(min(_CHUNK, size))
             try:
-                read = response.content.read(min(_CHUNK, part.Size - part.Completed))
                 chunk = await (read if first else asyncio.wait_for(read, idle))
             except aiohttp.ClientPayloadError as error:
-                raise EOFError("unexpected EOF") from error
+                raise CutOff("unexpected EOF") from error
             except aiohttp.ClientError as error:
-                raise EOFError(await error_text(error, self.url)) from error
+                raise CutOff(await error_text(error, self.url)) from error
             if not chunk:
-                raise EOFError("EOF")
-            try:
-                os.pwrite(descriptor, chunk, part.Offset + part.Completed)
-            except OSError as error:
-                part.Completed = 0
-                raise DownloadError(os_error_text(error, "write", self.data)) from error
-            part.Completed += len(chunk)
+                return
+            first = False
+            size -= len(chunk)
+            yield chunk
+
+    def _write(self, descriptor: int, chunk: bytes, offset: int) -> None:
+        try:
+            os.pwrite(descriptor, chunk, offset)
+        except OSError as error:
+            raise DownloadError(os_error_text(error, "write", self.data)) from error
 
 
 async def check_status(response: aiohttp.ClientResponse) -> None:

@@ -237,8 +237,9 @@ def rewrite(path: Path, file_type: int | None = None) -> bytes:
     With `file_type` only the header says another type: the stand-in does not quantize weights.
     """
     model = read(path)
-    changes = {"general.quantization_version": 2} | ({} if file_type is None else {"general.file_type": file_type})
-    for key, value in changes.items():
+    level = int(model.values.get("general.file_type", 0)) if file_type is None else file_type
+    for key, value in (("general.quantization_version", 2), ("general.file_type", level)):
+        model.values.pop(key, None)
         model.values[key] = value
         model.types[key] = (_UINT32, 0)
     with path.open("rb") as stream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 import time
 from typing import Any
 
@@ -79,10 +80,17 @@ def _json_float(value: float) -> str:
 class Float32(float):
     """A number that Go holds in 32 bits, and so writes with fewer digits."""
 
+    @property
+    def shortest(self) -> float:
+        """The number with the fewest digits that is the same in 32 bits."""
+        wanted = struct.pack("<f", self)
+        texts = (f"{self:.{digits}g}" for digits in range(1, 10))
+        return next((float(text) for text in texts if struct.pack("<f", float(text)) == wanted), float(self))
+
 
 def _encode(value: Any) -> str:
     if isinstance(value, Float32):
-        return _json_float(float(f"{value:.8g}"))
+        return _json_float(value.shortest)
     if isinstance(value, float):
         return _json_float(value)
     if isinstance(value, dict):

@@ -39,7 +39,8 @@ def error_answer(error: ApiError, early: bool = False, chunked: bool = False) ->
         return answers.error_answer(error)
     kind = {404: "not_found_error", 500: "api_error", 501: "api_error", 503: "api_error"}
     body = {"message": error.text, "type": kind.get(error.status, "invalid_request_error"), "param": None, "code": None}
-    return answers.json_answer({"error": body}, error.status, JSON if early else JSON_BARE, chunked=chunked)
+    kind_of_json = JSON if early else JSON_BARE
+    return answers.json_answer({"error": body}, error.status, kind_of_json, chunked=chunked, newline=not early)
 
 
 def options_of(body: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class OpenAI:
 
     async def models(self, request: web.Request) -> web.StreamResponse:
         data = [_model_entry(entry.name.short, entry.name, entry.manifest.modified) for entry in self.library.models()]
-        return answers.json_answer({"object": "list", "data": data or None}, content_type=JSON_BARE)
+        return answers.json_answer({"object": "list", "data": data or None}, content_type=JSON_BARE, newline=True)
 
     async def model(self, request: web.Request) -> web.StreamResponse:
         given = request.match_info["model"]
@@ -71,7 +72,9 @@ class OpenAI:
             model = show.find(self.generator.settings, self.generator.store, name, label)
         except ApiError as error:
             return error_answer(error)
-        return answers.json_answer(_model_entry(given, model.name, model.manifest.modified), content_type=JSON_BARE)
+        return answers.json_answer(
+            _model_entry(given, model.name, model.manifest.modified), content_type=JSON_BARE, newline=True
+        )
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -109,7 +112,7 @@ class OpenAI:
             if stream:
                 return await _stream(request, form, pieces, outcome)
             text = await answers.while_connected(request, joined(pieces))
-            return answers.json_answer(form.whole(text, outcome), content_type=JSON_BARE)
+            return answers.json_answer(form.whole(text, outcome), content_type=JSON_BARE, newline=True)
         except ApiError as error:
             return error_answer(error, chunked=stream and runner is not None)
         finally:
@@ -132,7 +135,7 @@ class OpenAI:
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         answer = {"object": "list", "data": data, "model": body.get("model", ""), "usage": usage}
-        return answers.json_answer(answer, content_type=JSON_BARE)
+        return answers.json_answer(answer, content_type=JSON_BARE, newline=True)
 
 
 class _Form:

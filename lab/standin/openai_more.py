@@ -31,7 +31,7 @@ class MoreOpenAI:
         except ApiError as error:
             kind = {400: "invalid_request_error", 404: "not_found_error"}.get(error.status, "api_error")
             failure = {"type": "error", "error": {"type": kind, "message": error.text}}
-            return answers.json_answer(failure, error.status, JSON_BARE)
+            return answers.json_answer(failure, error.status, JSON_BARE, newline=True)
         answer = {
             "id": f"msg_{random.getrandbits(96):024x}",
             "type": "message",
@@ -41,7 +41,7 @@ class MoreOpenAI:
             "stop_reason": "max_tokens" if outcome.reason == "length" else "end_turn",
             "usage": {"input_tokens": outcome.prompt_tokens, "output_tokens": outcome.tokens},
         }
-        return answers.json_answer(answer, content_type=JSON_BARE)
+        return answers.json_answer(answer, content_type=JSON_BARE, newline=True)
 
     async def responses(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -52,7 +52,7 @@ class MoreOpenAI:
         except ApiError as error:
             return error_answer(error)
         answer = _response(body, created, text, outcome)
-        return answers.json_answer(answer, content_type=JSON_BARE)
+        return answers.json_answer(answer, content_type=JSON_BARE, newline=True)
 
     async def _run(self, request: web.Request, body: dict[str, Any], prompt: str, limit: str) -> tuple[str, Outcome]:
         given = str(body.get("model", ""))

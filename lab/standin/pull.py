@@ -129,13 +129,13 @@ class Puller:
         shown = not self.settings.profile.blob_floor
         await asyncio.sleep(0)
         while True:
-            if _finished(download) and loop.time() >= earliest and shown:
+            if _failed(download) or (_finished(download) and loop.time() >= earliest and shown):
                 break
             if download.task is not None and not download.task.done():
                 await asyncio.wait([download.task], timeout=TICK)
             else:
                 await asyncio.sleep(TICK)
-            if not _finished(download) or not shown or loop.time() < earliest:
+            if not _finished(download) or (not _failed(download) and (not shown or loop.time() < earliest)):
                 shown = True
                 yield label | _amounts(download.total, download.completed)
         task = download.task
@@ -165,6 +165,11 @@ class Puller:
 
 def _finished(download: Download) -> bool:
     return download.task is not None and download.task.done()
+
+
+def _failed(download: Download) -> bool:
+    task = download.task
+    return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _amounts(total: int, completed: int) -> Line:

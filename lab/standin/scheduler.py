@@ -37,6 +37,7 @@ _INTEGERS = (
     "num_thread",
 )
 _FLOATS = ("top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty", "frequency_penalty")
+PING_SECONDS = 20.0
 _QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 
 
@@ -125,6 +126,9 @@ class Scheduler:
         layer = model.manifest.layer("model")
         assert layer is not None
         runner = self.runners.get(model.store.blob(layer.digest))
+        if runner is not None and runner.busy == 0 and not await self._answers(runner):
+            self.unload(runner)
+            runner = None
         if runner is None or not self._fits(runner, options):
             pending = _Pending(model, options, asyncio.get_running_loop().create_future())
             try:
@@ -151,6 +155,17 @@ class Scheduler:
             runner.keep_alive = 0
             if runner.busy == 0:
                 self._arm(runner)
+
+    async def _answers(self, runner: Runner) -> bool:
+        """Whether an idle runner still answers; one that hangs has 20 s."""
+        runner.busy += 1  # it must not be unloaded meanwhile
+        try:
+            await asyncio.wait_for(runner.echo("ping"), PING_SECONDS * self.settings.time_scale)
+        except (RunnerDied, asyncio.TimeoutError):
+            return False
+        finally:
+            runner.busy -= 1
+        return True
 
     def _fits(self, runner: Runner, options: dict[str, Any]) -> bool:
         wanted = {key: options[key] for key in RUNNER_OPTIONS if key in options}

@@ -106,6 +106,7 @@ class OllamaServer(Process):
         env: Mapping[str, str] | None = None,
         store: Path | None = None,
         binary: Path | None = None,
+        prefix: tuple[str, ...] = (),
     ):
         self.version = version
         self.home = home
@@ -121,7 +122,7 @@ class OllamaServer(Process):
             **(env or {}),
         }
         command = [str(binary), "serve"] if binary else [sys.executable, "-m", "lab.standin", "serve"]
-        super().__init__(command, variables, home / "server.log")
+        super().__init__([*prefix, *command], variables, home / "server.log")
         try:
             self.url = f"http://127.0.0.1:{port}" if binary else str(self.first_line()["url"])
             self._wait_until_it_answers()

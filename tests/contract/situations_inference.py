@@ -1,0 +1,223 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Situations of exchanges with inference: which models are loaded, and what happens to the inference process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from .bigmodel import write_big_model
+from .registered import situation
+from .replay import Line
+from .world import World
+
+#: the stand-in's pace where something must happen in the middle: seconds for loading and for one token
+SLOW = {"STANDIN_LOAD_SECONDS": "0.4", "STANDIN_TOKEN_SECONDS": "0.1"}
+KILL = signal.SIGKILL
+STOP = signal.SIGSTOP
+
+
+@situation(
+    "generate-load",
+    "chat-load",
+    "generate-stream",
+    "generate-stream-false",
+    "chat-stream",
+    "chat-stream-false",
+    "generate-unload",
+    "generate-option-type",
+    "generate-keep-alive-string-minus-one",
+    "embed-completion-model",
+    "v1-chat",
+    "v1-chat-stream",
+    "v1-chat-tools",
+    "v1-completions",
+    "v1-completions-stream",
+    "v1-messages",
+    "v1-responses",
+    "v1-models-one",
+    "v1-embeddings-completion-model",
+)
+def one_model(world: World) -> None:
+    """The model `a`, which generates text."""
+    world.create("a")
+
+
+@situation(
+    "embed",
+    "embed-list",
+    "embed-load",
+    "embed-input-type",
+    "embed-too-long-no-truncate",
+    "embeddings-old",
+    "generate-embedding-model",
+    "chat-embedding-model",
+    "v1-chat-embedding-model",
+    "v1-embeddings",
+    "v1-embeddings-list",
+    "v1-embeddings-base64",
+)
+def embedding_model(world: World) -> None:
+    """The model `bert`, which only embeds."""
+    world.create("bert", "tiny-bert")
+
+
+@situation("v1-models")
+def five_models(world: World) -> None:
+    world.create("a")
+    world.copy("a", "a-copy")
+    world.derive("a-sys", "a", system="S")
+    world.create("bert", "tiny-bert")
+    world.copy("a", "ns/a:v1")
+
+
+@situation("ps-loaded")
+def loaded(world: World) -> None:
+    world.create("a")
+    world.load("a")
+
+
+@situation("ps-keep-alive-forever")
+def loaded_for_ever(world: World) -> None:
+    world.create("a")
+    world.load("a", keep_alive=-1)
+
+
+@situation("delete-loaded")
+def loaded_to_be_deleted(world: World) -> None:
+    world.create("del")
+    world.load("del")
+
+
+@situation("generate-weights-missing")
+def without_weights(world: World) -> None:
+    world.create("tiny")
+    world.blob_of("tiny").unlink()
+
+
+@situation("generate-queue-full")
+def queue_is_full(world: World) -> None:
+    """Loading hangs, one request waits behind it, and OLLAMA_MAX_QUEUE=1 allows no more."""
+    world.start(OLLAMA_MAX_QUEUE="1", **SLOW)
+    for name, weights in (("a", "tiny-a"), ("b", "tiny-b"), ("c", "tiny-c")):
+        world.create(name, weights)
+    world.signal_next_runner(STOP)
+    world.background("/api/generate", {"model": "b", "stream": False})
+    world.runner()
+    for _ in range(2):
+        world.background("/api/generate", {"model": "c", "stream": False})
+        time.sleep(0.2)
+
+
+@situation("generate-load-timeout")
+def loading_hangs(world: World) -> None:
+    world.start(OLLAMA_LOAD_TIMEOUT="3s", **SLOW)
+    world.create("a")
+    world.signal_next_runner(STOP)
+
+
+def _big(world: World, **env: str) -> None:
+    """The model `big`: on a real server large enough to be busy for a while, on the stand-in slow by setting."""
+    world.start(**{**SLOW, **env})
+    if world.binary is None:
+        world.create("big", "tiny-c")
+    else:
+        path = write_big_model(world.directory / "big.gguf")
+        digest = world.upload(path.read_bytes())
+        world.post("/api/create", {"model": "big", "files": {"big.gguf": digest}, "stream": False})
+
+
+def _loaded_big(world: World, **env: str) -> int:
+    _big(world, **env)
+    world.load("big")
+    return world.runner()
+
+
+def _kill_after_first_token(world: World) -> None:
+    pid = _loaded_big(world)
+    killed: list[Line] = []
+
+    def watch(line: Line) -> bool:
+        if not killed:
+            killed.append(line)
+            os.kill(pid, KILL)
+        return False
+
+    world.on_line = watch
+
+
+def _kill_soon(world: World, seconds: float, **env: str) -> None:
+    """Kills the inference process some time after the request was sent."""
+    pid = _loaded_big(world, **env)
+    timer = threading.Timer(seconds, os.kill, (pid, KILL))
+    world.before_request = timer.start
+    world.threads.append(timer)
+
+
+def _kill_before_first_token(world: World) -> None:
+    """Kills the inference process while it reads the prompt."""
+    _kill_soon(world, 0.5 if world.binary is None else 0.02, STANDIN_TOKEN_SECONDS="2")
+
+
+@situation("generate-runner-killed")
+def killed_while_generating(world: World) -> None:
+    _kill_after_first_token(world)
+
+
+@situation("chat-runner-killed")
+def killed_while_chatting(world: World) -> None:
+    if world.version == "0.24.0":
+        _kill_before_first_token(world)
+    else:
+        _kill_after_first_token(world)
+
+
+@situation("v1-chat-stream-runner-killed")
+def killed_while_streaming_events(world: World) -> None:
+    if world.version == "0.24.0":
+        _kill_before_first_token(world)
+    else:
+        _kill_soon(world, 0.35)
+
+
+@situation("v1-chat-runner-killed")
+def killed_while_answering(world: World) -> None:
+    if world.version == "0.24.0":
+        _kill_before_first_token(world)
+    else:
+        _kill_soon(world, 0.35)
+
+
+@situation("generate-runner-killed-stream-false")
+def killed_while_generating_silently(world: World) -> None:
+    _kill_soon(world, 0.35)
+
+
+@situation("generate-runner-killed-idle")
+def killed_while_idle(world: World) -> None:
+    os.kill(_loaded_big(world), KILL)
+
+
+@situation("generate-runner-killed-load")
+def killed_while_loading(world: World) -> None:
+    _big(world)
+    world.signal_next_runner(KILL)
+
+
+@situation("generate-server-sigterm")
+def server_terminated_while_generating(world: World) -> None:
+    _loaded_big(world)
+    sent: list[Line] = []
+
+    def watch(line: Line) -> bool:
+        if not sent:
+            sent.append(line)
+            world.signal(signal.SIGTERM)
+        return False
+
+    world.on_line = watch
+    world.exits_with(0)
