@@ -112,11 +112,15 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 
 ##@ Lab
 
-.PHONY: lab-up lab-down molecule-default
+.PHONY: demo lab-up lab-down molecule-default
+demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
+	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 	ansible-playbook lab/up.yml
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
+# A lab of its own, so that the one of `make demo` stays as it is
+molecule-default: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify
 	molecule test -s default
 
