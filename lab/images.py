@@ -30,6 +30,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = ROOT / "lab" / "image"
@@ -53,7 +54,7 @@ def say(text: str) -> None:
     print(f"images: {text}", file=sys.stderr, flush=True)
 
 
-def run(command: list[str], *, stdin: io.BufferedIOBase | None = None, env: dict[str, str] | None = None) -> str:
+def run(command: list[str], *, stdin: IO[bytes] | None = None, env: dict[str, str] | None = None) -> str:
     """Runs a command; its stdout. Raises LabError with the end of its output."""
     done = subprocess.run(
         command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
@@ -227,10 +228,10 @@ def server_images() -> list[tuple[str, str, bool]]:
     if binary := os.environ.get("LAB_OLLAMA_BINARY"):
         built = build(f"{name}:real", (IMAGE / "real.Dockerfile").read_text(), real_files(Path(binary)), arguments)
         answer = run(["docker", "run", "--rm", "--network", "none", f"{name}:real", "--version"])
-        version = re.search(r"version is (\d+\.\d+\.\d+\S*)", answer)
-        if version is None:
+        answered = re.search(r"version is (\d+\.\d+\.\d+\S*)", answer)
+        if answered is None:
             raise LabError(f"LAB_OLLAMA_BINARY={binary}: `--version` answered {answer!r}, wanted an Ollama version.")
-        return [(f"{name}:real", version[1], built)]
+        return [(f"{name}:real", answered[1], built)]
     if registry_reachable():
         return [official_image(version) for version in PLAYED_VERSIONS]
     images = []
@@ -259,7 +260,7 @@ def remote_digest(port: int, name: str, tag: str, ca: Path) -> str | None:
     )
     try:
         with opener.open(urllib.request.Request(url, method="HEAD", headers={"Accept": accept}), timeout=10) as answer:
-            return answer.headers["Docker-Content-Digest"]
+            return str(answer.headers["Docker-Content-Digest"])
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
