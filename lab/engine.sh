@@ -37,6 +37,9 @@ as_root() {
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
+# Whether the engine that `ensure` started by hand still runs; after a reboot its number may be another process's.
+ours_runs() { [[ -f $pid_file && $(cat "/proc/$(cat "$pid_file")/comm" 2>/dev/null) == dockerd ]]; }
+
 under_systemd() { [[ -d /run/systemd/system ]]; }
 
 # Install packages of the distribution, and note their names (dependencies too) for `make clean` to report.
@@ -86,7 +89,7 @@ ensure() {
       say "starting docker.service"
       as_root systemctl start docker
       echo docker.service >"$unit_file"
-    elif [[ -f $pid_file ]] && kill -0 "$(cat "$pid_file")" 2>/dev/null; then
+    elif ours_runs; then
       say "waiting for the engine with pid $(cat "$pid_file")"
     else
       dockerd=$(PATH=$PATH:/usr/sbin command -v dockerd)
@@ -120,9 +123,9 @@ stop() {
     say "docker.service stopped"
     return
   fi
-  local pid
-  pid=$(cat "$pid_file")
-  if [[ $(cat "/proc/$pid/comm" 2>/dev/null) == dockerd ]]; then
+  if ours_runs; then
+    local pid
+    pid=$(cat "$pid_file")
     as_root kill "$pid"
     local deadline=$((SECONDS + 30))
     while [[ -e /proc/$pid ]]; do
@@ -140,7 +143,7 @@ status() {
   else
     say "no engine answers"
   fi
-  if [[ -f $pid_file || -f $unit_file ]]; then
+  if [[ -f $unit_file ]] || ours_runs; then
     say "started by this checkout"
   fi
 }

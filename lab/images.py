@@ -74,6 +74,9 @@ def locked() -> Iterator[None]:
         except BlockingIOError:
             say("another build runs: waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        if left := [str(path) for path in CACHE.glob("tmp-*")]:
+            say("removing what a killed debootstrap left")
+            run(as_root(["rm", "-rf", "--one-file-system", *left]))
         yield
 
 
