@@ -217,6 +217,8 @@ def _target(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str,
         defaults.pop("log-opts", None)
     _fill(target, defaults)
     _override(target, wanted)
+    # Again: what is wanted may have made room for a default, which the next run would fill in otherwise.
+    _fill(target, defaults)
     return target
 
 
