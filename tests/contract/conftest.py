@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.standin.testing import ModelRegistry, http
+from lab.standin.testing import ModelRegistry, OllamaServer, http
 from lab.standin.versions import PROFILES
 
 from .registered import SITUATIONS
 from .test_contract import recorded_exchanges
-from .world import World
+from .world import TIME_SCALE, World
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,12 +69,33 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"left out, more than HTTP is needed ({len(left_out)}): {', '.join(left_out)}")
 
 
+@pytest.fixture(scope="session")
+def _pool() -> Iterator[dict[str, OllamaServer]]:
+    """Stand-ins that several cases use one after the other."""
+    servers: dict[str, OllamaServer] = {}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path, model_registry: ModelRegistry) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    model_registry: ModelRegistry,
+    _pool: dict[str, OllamaServer],
+) -> Iterator[World]:
     """The world of one exchange."""
     binary, version = _binary(request.config)
     if "exchange" in request.fixturenames:
         version = request.getfixturevalue("exchange")[0]
-    made = World(tmp_path, version or max(PROFILES), model_registry, binary, request.config.getoption("--server-url"))
+    url = request.config.getoption("--server-url")
+    made = World(tmp_path, version or max(PROFILES), model_registry, binary, url)
+    if binary is None and url is None:
+        made.pool = _pool
+        if made.version not in _pool:
+            home = tmp_path_factory.mktemp("pool")
+            _pool[made.version] = OllamaServer(home, made.version, {"STANDIN_TIME_SCALE": str(TIME_SCALE)})
     yield made
     made.close()

@@ -102,7 +102,7 @@ def without_weights(world: World) -> None:
 @situation("generate-queue-full")
 def queue_is_full(world: World) -> None:
     """Loading hangs, one request waits behind it, and OLLAMA_MAX_QUEUE=1 allows no more."""
-    world.start(OLLAMA_MAX_QUEUE="1", **SLOW)
+    world.start({"OLLAMA_MAX_QUEUE": "1", **SLOW})
     for name, weights in (("a", "tiny-a"), ("b", "tiny-b"), ("c", "tiny-c")):
         world.create(name, weights)
     world.signal_next_runner(STOP)
@@ -115,14 +115,14 @@ def queue_is_full(world: World) -> None:
 
 @situation("generate-load-timeout")
 def loading_hangs(world: World) -> None:
-    world.start(OLLAMA_LOAD_TIMEOUT="3s", **SLOW)
+    world.start({"OLLAMA_LOAD_TIMEOUT": "3s", **SLOW})
     world.create("a")
     world.signal_next_runner(STOP)
 
 
 def _big(world: World, **env: str) -> None:
     """The model `big`: on a real server large enough to be busy for a while, on the stand-in slow by setting."""
-    world.start(**{**SLOW, **env})
+    world.start({**SLOW, **env})
     if world.binary is None:
         world.create("big", "tiny-c")
     else:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.standin.store import sha256
@@ -26,14 +27,14 @@ NEWER = (
 HERE = Path(__file__).parent
 
 
-def noise(size: int, seed: int = 1) -> bytes:
+def noise(size: int, seed: str) -> bytes:
     """Bytes that do not compress, the same every time."""
     return random.Random(seed).randbytes(size)
 
 
 def big(world: World, tag: str, recorded: str, size: int = 6_000_000, model: str = "big") -> str:
     """A model of one large blob, which the recording calls by another digest; the blob's digest."""
-    layer = world.registry.layer("model", noise(size, seed=len(tag) + size))
+    layer = world.registry.layer("model", noise(size, seed=f"{model}:{tag}"))
     world.registry.publish(f"library/{model}", tag, layer, config=TINY_CONFIG)
     world.stands_for(recorded, layer.digest)
     return layer.digest
@@ -43,9 +44,9 @@ def slowly(world: World) -> None:
     world.registry.fail("drip", request="blob_range", rate=4_000_000, chunk=50_000)
 
 
-def after(amount: int) -> object:
+def after(amount: int) -> Callable[[Line], bool]:
     """A test of a progress line: so many bytes have arrived."""
-    return lambda line: line.get("completed", 0) >= amount and line.get("total", 0) > amount
+    return lambda line: bool(line.get("completed", 0) >= amount and line.get("total", 0) > amount)
 
 
 @situation("pull-fresh")
@@ -87,7 +88,7 @@ def plain_http_of_another_kind(world: World) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    world.cleanups += [process.kill, lambda: process.wait() and None]
+    world.cleanups += [process.kill, process.wait]
     world.names[NEUTRAL_REGISTRY] = f"127.0.0.1:{port}"
     world.wait_for_port(port)
 
@@ -97,7 +98,7 @@ def resolver_that_knows_nothing(world: World) -> None:
     """A name server that answers every question with "no such name", known to the server only."""
     address = "127.0.0.153"
     process = subprocess.Popen([sys.executable, str(HERE / "nonames.py"), address], stdout=subprocess.PIPE, text=True)
-    world.cleanups += [process.kill, lambda: process.wait() and None]
+    world.cleanups += [process.kill, process.wait]
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n", "the name server needs root: it listens on port 53"
     resolv = world.directory / "resolv.conf"
@@ -133,7 +134,7 @@ def wrong_bytes(world: World) -> None:
             "149e87f10114a96be852bf1000d6644bf5b220027cf82983d6ce7a31067dd9ce",
         ),
     }[world.version]
-    data = noise(300_000, seed=21)
+    data = noise(300_000, seed="t21")
     layer = world.registry.layer("model", data)
     world.registry.publish("library/e", tag, layer, config=TINY_CONFIG)
     world.stands_for(recorded, layer.digest)
@@ -154,7 +155,7 @@ def no_download_url(world: World) -> None:
 
 @situation("pull-error-no-location")
 def no_location(world: World) -> None:
-    world.registry.publish("library/e", "t3", world.registry.layer("model", noise(300_000, 3)), config=TINY_CONFIG)
+    world.registry.publish("library/e", "t3", world.registry.layer("model", noise(300_000, "t3")), config=TINY_CONFIG)
     world.registry.fail("no-location", request="blob_get")
     world.start()
 
@@ -166,10 +167,10 @@ def forbidden_ranges(world: World) -> None:
     world.start()
 
 
-def _moved_tag(world: World, **env: str) -> None:
+def _moved_tag(world: World, env: dict[str, str] | None = None) -> None:
     """The tag was pulled; then it moved to other layers with the same config."""
     registry = world.registry
-    world.start(**env)
+    world.start(env)
     registry.publish(
         "library/mv", "t", registry.gguf_layer("tiny-b"), registry.layer("system", b"first"), config=TINY_CONFIG
     )
@@ -188,7 +189,7 @@ def moved_tag(world: World) -> None:
 
 @situation("pull-moved-tag-noprune")
 def moved_tag_noprune(world: World) -> None:
-    _moved_tag(world, OLLAMA_NOPRUNE="1")
+    _moved_tag(world, {"OLLAMA_NOPRUNE": "1"})
 
 
 @situation("pull-client-disconnect")

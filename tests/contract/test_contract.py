@@ -14,7 +14,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-
 from lab.standin.testing import http
 
 from . import normal, situations_inference, situations_models, situations_pull

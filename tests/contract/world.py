@@ -9,10 +9,11 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,11 @@ class World:
         self.closed_port = free_port()
         self.names: dict[str, str] = {NEUTRAL_REGISTRY: registry.host, NEUTRAL_CLOSED: f"127.0.0.1:{self.closed_port}"}
         self.given_url = url
+        #: stand-ins that are used again by the next case, by version; a real server is started anew for each
+        self.pool: dict[str, OllamaServer] = {}
         self.server: OllamaServer | None = None
         self.threads: list[threading.Thread] = []
-        self.cleanups: list[Callable[[], None]] = []
+        self.cleanups: list[Callable[[], object]] = []
         #: what is sent instead of a body that is only described
         self.request_body: bytes | None = None
         #: called right before the request
@@ -59,12 +62,15 @@ class World:
     def url(self) -> str:
         return self.given_url or self.start().url
 
-    def start(self, prefix: tuple[str, ...] = (), **env: str) -> OllamaServer:
+    def start(self, env: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()) -> OllamaServer:
         """The server, started with these variables; the same one when it runs already."""
         if self.given_url:
             raise AssertionError("a server given by URL cannot be arranged")
+        if self.server is None and not env and not prefix and self.version in self.pool:
+            self.server = self.pool[self.version]
+            self.names[NEUTRAL_STORE] = str(self.server.store.root)
         if self.server is None:
-            variables = {"STANDIN_TIME_SCALE": str(TIME_SCALE), **env}
+            variables = {"STANDIN_TIME_SCALE": str(TIME_SCALE), **(env or {})}
             home = self.directory / "home"
             self.server = OllamaServer(home, self.version, variables, binary=self.binary, prefix=prefix)
             self.names[NEUTRAL_STORE] = str(self.server.store.root)
@@ -103,13 +109,29 @@ class World:
     def close(self) -> None:
         for cleanup in self.cleanups:
             cleanup()
-        if self.server is not None:
+        if self.server is not None and self.server is self.pool.get(self.version):
+            self._clean_pooled(self.server)
+        elif self.server is not None:
             for pid in self.server.runners if self.server.process.poll() is None else ():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)  # one that a situation stopped
             self.server.stop()
         for thread in self.threads:
             thread.join(timeout=60)
+
+    def _clean_pooled(self, server: OllamaServer) -> None:
+        """Empties a server that the next case uses again; one that may still be at work goes."""
+        idle = not self.threads and self.on_line is None
+        if idle and server.process.poll() is None:
+            for model in server.json("GET", "/api/ps")["models"]:
+                server.request("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
+            for directory in (server.store.manifests, server.store.blobs):
+                shutil.rmtree(directory, ignore_errors=True)
+            server.store.blobs.mkdir()
+            if not server.json("GET", "/api/ps")["models"]:
+                return
+        del self.pool[self.version]
+        server.stop()
 
     # -- names ------------------------------------------------------------------------------------------------------
 

@@ -1,19 +1,29 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fixtures `standin` and `model_registry` give what they promise."""
+"""The fixtures `standin` and `model_registry` give what they promise, and the stand-in what no recording shows."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from lab.standin.testing import ModelRegistry
+from lab.standin.testing import ROOT, ModelRegistry, OllamaServer
+
+StandIn = Callable[..., OllamaServer]
 
 
 @pytest.mark.parametrize("version", ["0.24.0", "0.32.15"])
-def test_a_pull_gives_the_published_digest(version, standin, model_registry: ModelRegistry) -> None:
+def test_a_pull_gives_the_published_digest(version: str, standin: StandIn, model_registry: ModelRegistry) -> None:
     server = standin(version, env={"STANDIN_TIME_SCALE": "0.05"})
     digest = model_registry.publish("library/tiny", weights="tiny-b", system="Be brief.")
     lines = server.lines("/api/pull", {"model": model_registry.model("tiny"), "insecure": True})
@@ -25,7 +35,7 @@ def test_a_pull_gives_the_published_digest(version, standin, model_registry: Mod
     assert counts["bytes"] == model["size"]
 
 
-def test_a_fault_shows_as_the_servers_error(standin, model_registry: ModelRegistry) -> None:
+def test_a_fault_shows_as_the_servers_error(standin: StandIn, model_registry: ModelRegistry) -> None:
     model_registry.publish("library/tiny")
     model_registry.fail("status", "/manifests/", status=503, body="later", times=1)
     server = standin()
@@ -34,6 +44,100 @@ def test_a_fault_shows_as_the_servers_error(standin, model_registry: ModelRegist
     assert server.lines("/api/pull", wanted)[-1] == {"status": "success"}
 
 
-def test_every_answer_says_that_it_is_a_stand_in(standin) -> None:
+def test_blobs_from_another_host(standin: StandIn, model_registry: ModelRegistry) -> None:
+    """A registry that sends its clients elsewhere for blobs: 307 to another host name."""
+    model_registry.publish("library/tiny")
+    elsewhere = model_registry.url.replace("127.0.0.1", "localhost")
+    model_registry.fail("redirect", request="blob_get", location=elsewhere)
+    lines = standin().lines("/api/pull", {"model": model_registry.model("tiny"), "insecure": True})
+    assert lines[-1] == {"status": "success"}
+
+
+def test_every_answer_says_that_it_is_a_stand_in(standin: StandIn) -> None:
     with urllib.request.urlopen(standin("0.24.0").url) as response:
         assert response.headers["Server"] == "alchemorsel-standin/0.24.0"
+
+
+def test_a_model_is_unloaded_when_its_time_is_over(standin: StandIn, model_registry: ModelRegistry) -> None:
+    model_registry.publish("library/tiny")
+    server = standin()
+    name = model_registry.model("tiny")
+    server.lines("/api/pull", {"model": name, "insecure": True})
+    server.json("POST", "/api/generate", {"model": name, "keep_alive": 0.3})
+    assert [model["name"] for model in server.json("GET", "/api/ps")["models"]] == [name]
+    assert len(server.runners) == 1
+    deadline = time.monotonic() + 20
+    while server.json("GET", "/api/ps")["models"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert server.json("GET", "/api/ps")["models"] == []
+
+
+def test_the_end_by_a_signal_is_quiet(standin: StandIn) -> None:
+    assert standin().signal(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    openssl = shutil.which("openssl")
+    assert openssl, "the test needs the command openssl"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert)]
+    command += ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+def test_a_private_ca_is_trusted_by_directory_only(
+    standin: StandIn, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    cert, key = certificate
+    registry = ModelRegistry(tmp_path / "registry", cert, key)
+    try:
+        registry.publish("library/tiny")
+        wanted = {"model": registry.model("tiny")}
+        trusted = tmp_path / "trusted"
+        trusted.mkdir()
+        shutil.copy(cert, trusted / "any-name.crt")
+        with_directory = standin(env={"SSL_CERT_DIR": f"/etc/ssl/certs:{trusted}"})
+        assert with_directory.lines("/api/pull", wanted)[-1] == {"status": "success"}
+        error = standin().lines("/api/pull", wanted)[-1]["error"]
+        assert error.endswith("tls: failed to verify certificate: x509: certificate signed by unknown authority")
+    finally:
+        registry.stop()
+
+
+def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab.standin", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+
+
+def test_list_names_the_models(standin: StandIn, model_registry: ModelRegistry) -> None:
+    model_registry.publish("library/tiny")
+    server = standin()
+    server.lines("/api/pull", {"model": model_registry.model("tiny"), "insecure": True})
+    done = _command("list", OLLAMA_HOST=server.url)
+    assert done.returncode == 0
+    assert model_registry.model("tiny") in done.stdout
+
+
+def test_list_fails_without_a_server() -> None:
+    done = _command("list", OLLAMA_HOST="127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr == "Error: could not connect to ollama app, is it running?\n"
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.write_text("", encoding="utf-8")
+    done = _command("serve", HOME=str(home), OLLAMA_HOST="127.0.0.1:0")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: could not create directory mkdir {home}/.ollama: ")
+
+
+def test_publish_refuses_what_is_no_gguf(tmp_path: Path) -> None:
+    file = tmp_path / "x.gguf"
+    file.write_bytes(b"nothing")
+    done = _command("publish", "--store", str(tmp_path / "store"), "--name", "library/x", "--gguf", str(file))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {file} is not a GGUF file that can be read: invalid file magic\n"
