@@ -159,6 +159,7 @@ def build(image: str, dockerfile: str, files: list[tuple[str, Path]], arguments:
     if label(image, RECIPE) == digest:
         return False
     say(f"building {image}")
+    old = subprocess.run(["docker", "image", "inspect", "-f", "{{.Id}}", image], capture_output=True, text=True).stdout
     command = ["docker", "build", "--quiet", "--force-rm", "--tag", image, "--label", f"{RECIPE}={digest}"]
     command += ["--label", f"alchemorsel.lab.checkout={CHECKOUT}"]
     for name, value in arguments.items():
@@ -172,6 +173,9 @@ def build(image: str, dockerfile: str, files: list[tuple[str, Path]], arguments:
                 archive.add(path, name)
         context.seek(0)
         run([*command, "-"], stdin=context, env=BUILD_ENV)
+    if old:
+        # Its predecessor goes, unless a machine stands on it: then the engine refuses, and `make clean` removes it.
+        subprocess.run(["docker", "rmi", old.strip()], capture_output=True)
     return True
 
 
