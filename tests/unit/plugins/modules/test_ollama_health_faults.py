@@ -40,7 +40,7 @@ FAULTS = {
     ),
     "space": ({}, {"store_path": "/", "min_free": "8000000T"}, "low_space", "are wanted"),
     "no store": ({}, {"store_path": "/does/not/exist"}, "low_space", "does not exist"),
-    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 0.4}, "hung", "hangs"),
+    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 3}, "hung", "hangs"),
     "nothing to run": ({"tags": {"models": []}}, {"level": "inference"}, "model_missing", "no model to run"),
     "evict": (
         {"ps": {"models": [ps_entry("b:1")]}},
@@ -74,9 +74,9 @@ FAULTS = {
     ),
     "slow": (
         {"ps": {"models": [ps_entry()]}, "generate": Reply(lines=[{"response": "x", "done": False}], hang=True)},
-        {"level": "inference", "max_seconds": 0.5},
+        {"level": "inference", "max_seconds": 3},
         "slow",
-        "gave 1 token within 0.5 s",
+        "gave 1 token within 3 s",
     ),
     "dies while it answers": (
         {
