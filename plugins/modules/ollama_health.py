@@ -274,7 +274,7 @@ def argument_spec() -> dict[str, Any]:
         "allow_load": {"type": "bool", "default": False},
         "load_timeout": {"type": "float", "default": 300.0},
         "max_seconds": {"type": "float", "default": 30.0},
-        "min_tokens_per_second": {"type": "float"},
+        "min_tokens_per_second": {"type": "float", "no_log": False},
         "gpu": {"type": "str", "choices": ["any", "required"], "default": "any"},
         "wait_timeout": {"type": "float", "default": 0.0},
         "wait_sleep": {"type": "float", "default": 2.0},
