@@ -35,7 +35,7 @@ attributes:
     support: full
     details:
       - With O(models[].state=latest) and a source that the host cannot read, each run pulls, which renews the modification time of
-        a model that is current already. RV(ignore:changed) stays V(false) then, and a warning says so.
+        a model that is current already. C(changed) stays V(false) then, and a warning says so.
   platform:
     platforms: posix
 options:

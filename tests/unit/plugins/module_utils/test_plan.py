@@ -84,7 +84,12 @@ def test_all_complaints_at_once():
         )
     message = caught.value.message
     assert message.startswith("4 complaints, nothing was changed: (1)")
-    for words in ("reserves", "goes with state 'present' only", "'Tiny' and 'library/tiny:latest' are the same", "'abc'"):
+    for words in (
+        "reserves",
+        "goes with state 'present' only",
+        "'Tiny' and 'library/tiny:latest' are the same",
+        "'abc'",
+    ):
         assert words in message
 
 

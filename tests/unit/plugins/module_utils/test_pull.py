@@ -94,7 +94,12 @@ def test_to_success():
     server = FakeServer(time, [(0, MANIFEST), (1, bytes_done(50)), (1, VERIFY), (1, SUCCESS)])
     pull(server, "m", insecure=True, clock=time.clock, report=lambda model, line: seen.append((model, line["status"])))
     assert server.requests == [("m", True)]
-    assert [status for _model, status in seen] == ["pulling manifest", "pulling aaaaaaaaaaaa", VERIFY["status"], "success"]
+    assert [status for _model, status in seen] == [
+        "pulling manifest",
+        "pulling aaaaaaaaaaaa",
+        VERIFY["status"],
+        "success",
+    ]
 
 
 @pytest.mark.parametrize("quiet", [MANIFEST, {"status": "pulling abc", "digest": BLOB}, VERIFY, bytes_done(100)])
