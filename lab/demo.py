@@ -76,6 +76,7 @@ def playbook(arguments: list[str], name: str) -> Run:
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "lab" / "callback_plugins"),
         "ANSIBLE_CALLBACKS_ENABLED": "lab_report",
         "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
     }

@@ -10,9 +10,9 @@ ARG CHECKOUT
 LABEL alchemorsel.lab.checkout=${CHECKOUT}
 # The second is for systemd 257 (Debian 13) on a machine with cgroup v1.
 ENV container=docker SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
-# docker-clean, where the base image has it, would empty apt's cache.
+# Where the base image has them: docker-clean would empty apt's cache, policy-rc.d keep a service from starting.
 # Hosts are thrown away: dpkg needs no fsync.
-RUN rm -f /etc/apt/apt.conf.d/docker-clean /etc/apt/apt.conf.d/docker-gzip-indexes \
+RUN rm -f /etc/apt/apt.conf.d/docker-clean /etc/apt/apt.conf.d/docker-gzip-indexes /usr/sbin/policy-rc.d \
     && echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/alab \
     && echo 'Acquire::Languages "none";' >/etc/apt/apt.conf.d/alab \
     && apt-get -qq update \
