@@ -83,6 +83,9 @@ ensure() {
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     install_packages "${missing[@]}"
   fi
+  if [[ $(docker version 2>&1) == *'permission denied'* ]]; then
+    die "an engine runs, but this account may not use it. Add it to the group docker (sudo usermod -aG docker $(id -un)), log in again, then start again."
+  fi
   if ! answers; then
     mkdir -p "$state"
     if under_systemd; then
@@ -100,7 +103,7 @@ ensure() {
   until answers; do
     if ((SECONDS >= deadline)); then
       docker version 2>&1 | tail -n 1 >&2
-      die "no engine answered within ${start_timeout} s. Last lines of its log: $(tail -n 3 "$log_file" 2>/dev/null). If it says 'permission denied', add this user to the group docker."
+      die "no engine answered within ${start_timeout} s. Last lines of its log: $(tail -n 3 "$log_file" 2>/dev/null)."
     fi
     sleep 0.5
   done
