@@ -22,7 +22,9 @@ from .world import TIME_SCALE, World
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract")
     group.addoption("--server-binary", help="PATH[:VERSION] of a real ollama binary, which the suite starts itself")
-    group.addoption("--server-url", help="URL of a running server without models: only what needs nothing but HTTP")
+    group.addoption(
+        "--server-url", help="URL of a running server with an empty store: only what needs nothing but HTTP"
+    )
 
 
 def _binary(config: pytest.Config) -> tuple[Path | None, str]:
@@ -88,9 +90,11 @@ def world(
 ) -> Iterator[World]:
     """The world of one exchange."""
     binary, version = _binary(request.config)
+    url = request.config.getoption("--server-url")
+    if url and not version:
+        version = _url_version(url)
     if "exchange" in request.fixturenames:
         version = request.getfixturevalue("exchange")[0]
-    url = request.config.getoption("--server-url")
     made = World(tmp_path, version or max(PROFILES), model_registry, binary, url)
     if binary is None and url is None:
         made.pool = _pool

@@ -26,7 +26,7 @@ class Situation:
     """How the world is before the request."""
 
     arrange: Arrange
-    #: a server that somebody else started can be asked, too: nothing but HTTP is needed, and it must have no models
+    #: a server that somebody else started can be asked, too: nothing but HTTP is needed, and its store must be empty
     needs_only_http: bool
 
 

@@ -52,8 +52,11 @@ def send(
         connection.endheaders(body)
         response = connection.getresponse()
         answer = Answer(response.status, {key.lower(): value for key, value in response.getheaders()})
-        if answer.headers.get("content-type", "") == "application/x-ndjson":
+        content_type = answer.headers.get("content-type", "")
+        if content_type == "application/x-ndjson":
             _read_lines(response, connection, answer, on_line)
+        elif content_type == "text/event-stream":
+            _read_events(response, answer, on_line)
         else:
             _read_text(response, answer)
         return answer
@@ -78,6 +81,16 @@ def _read_lines(
                 if connection.sock is not None:
                     connection.sock.shutdown(socket.SHUT_RDWR)
                 return
+
+
+def _read_events(response: http.client.HTTPResponse, answer: Answer, on_line: Callable[[Line], bool] | None) -> None:
+    """Reads a stream of events; `on_line` is told of each chunk."""
+    data = b""
+    for chunk in _chunks(response.fp, answer):
+        data += chunk
+        if on_line is not None:
+            on_line({"event": chunk.decode("utf-8", "replace")})
+    answer.text = data.decode("utf-8", "replace")
 
 
 def _chunks(stream: Any, answer: Answer) -> Iterator[bytes]:

@@ -137,13 +137,14 @@ def _loaded_big(world: World, **env: str) -> int:
     return world.runner()
 
 
-def _kill_after_first_token(world: World) -> None:
+def _kill_after_tokens(world: World, count: int = 1) -> None:
+    """Kills the inference process when so many tokens have come."""
     pid = _loaded_big(world)
-    killed: list[Line] = []
+    seen: list[Line] = []
 
     def watch(line: Line) -> bool:
-        if not killed:
-            killed.append(line)
+        seen.append(line)
+        if len(seen) == count:
             os.kill(pid, KILL)
         return False
 
@@ -165,7 +166,7 @@ def _kill_before_first_token(world: World) -> None:
 
 @situation("generate-runner-killed")
 def killed_while_generating(world: World) -> None:
-    _kill_after_first_token(world)
+    _kill_after_tokens(world)
 
 
 @situation("chat-runner-killed")
@@ -173,7 +174,7 @@ def killed_while_chatting(world: World) -> None:
     if world.version == "0.24.0":
         _kill_before_first_token(world)
     else:
-        _kill_after_first_token(world)
+        _kill_after_tokens(world)
 
 
 @situation("v1-chat-stream-runner-killed")
@@ -181,7 +182,7 @@ def killed_while_streaming_events(world: World) -> None:
     if world.version == "0.24.0":
         _kill_before_first_token(world)
     else:
-        _kill_soon(world, 0.35)
+        _kill_after_tokens(world, 2)
 
 
 @situation("v1-chat-runner-killed")

@@ -234,7 +234,7 @@ class World:
 
     def wait_for_request(self, kind: str, count: int = 1) -> None:
         """Waits until the registry has seen so many requests of a kind."""
-        wait_for(lambda: self.registry.counts["requests"][kind] >= count, f"{count} requests {kind}")
+        wait_for(lambda: self.registry.counts["requests"][kind] >= count, f"{count} requests {kind}", 120)
 
 
 def _assert_equal(found: Any, wanted: Any, what: str) -> None:
