@@ -112,7 +112,7 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 
 ##@ Lab
 
-.PHONY: demo lab-up lab-down molecule-default
+.PHONY: demo lab-up lab-down molecule-default molecule-docker
 demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
 	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
@@ -120,9 +120,11 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
-molecule-default: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
-molecule-default: venv ## site.yml on the lab: converge, idempotence, verify
+molecule-default molecule-docker: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
 	molecule test -s default
+molecule-docker: venv ## The role docker alone, with every case of daemon.json
+	molecule test -s docker
 
 .PHONY: clean
 clean: ## Remove all that make, the lab and the tests made, and nothing else
@@ -130,7 +132,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-default
+TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-docker molecule-default
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
