@@ -11,6 +11,7 @@ pytest tests/contract --server-url URL                    a running server with 
 from __future__ import annotations
 
 import json
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,14 @@ UNKNOWN_DIGESTS: dict[str, set[str]] = {
     "ps-keep-alive-forever": {"d334019c6544b4ca9e73a8792cb46fb464be4e56b2bccdd152f4200488aaeddf"},
     "tags-one-pulled": {"9846716aa7a019a456d6f5431863b93f1960b956bff4935dfb9ff4d3e6858e30"},
 }
-#: pulls of a large blob that version 0.32.15 may finish within 60 ms, and so without a line
-QUICK_LARGE = {"pull-resume-after-disconnect", "pull-error-disk-full"}
+#: pulls of a large blob that may be over within 60 ms, and so without a line: (version, slug)
+QUICK_LARGE = {
+    ("0.32.15", "pull-resume-after-disconnect"),
+    ("0.32.15", "pull-error-disk-full"),
+    ("0.24.0", "pull-error-disk-full"),
+}
+#: a real 0.24.0 dies of this request, at times before its first line is on the wire; that it dies is checked in any case
+MAY_DIE_SILENTLY = {"create-files-bad-gguf"}
 #: slugs whose small blobs take long in every version
 SLOW_SMALL = {"pull-error-discovery-500", "pull-joined-failed-preparation"}
 #: headers that are compared
@@ -60,8 +67,12 @@ def test_exchange(exchange: tuple[str, str], world: World) -> None:
     present = world.present_digests()
     if world.before_request is not None:
         world.before_request()
-    answer = ask(world, recording["request"])
-    compare(world, slug, recording["response"], answer, present)
+    try:
+        answer = ask(world, recording["request"])
+    except RemoteDisconnected:
+        assert slug in MAY_DIE_SILENTLY, "the server closed the connection without an answer"
+    else:
+        compare(world, slug, recording["response"], answer, present)
     for check in world.afterwards:
         check()
 
@@ -100,9 +111,9 @@ def compare_lines(world: World, slug: str, recorded: list[dict[str, Any]], answe
         known = {json.loads(world.to_recorded(json.dumps(digest))) for digest in present}
         wanted_drop = normal.small_new_blobs(recorded, None)
         live_drop = normal.small_new_blobs(live, known)
-        if slug in QUICK_LARGE:
-            large = {line["digest"] for line in [*recorded, *live] if line.get("total", 0) >= 1_000_000}
-            wanted_drop, live_drop = wanted_drop | large, live_drop | large
+    if (world.version, slug) in QUICK_LARGE:
+        large = {line["digest"] for line in [*recorded, *live] if line.get("total", 0) >= 1_000_000}
+        wanted_drop, live_drop = wanted_drop | large, live_drop | large
     wanted = normal.lines_of(recorded, wanted_drop, generated)
     assert normal.lines_of(live, live_drop, generated) == rename_recorded(slug, wanted)
 
