@@ -321,9 +321,8 @@ def main() -> None:
         client.timeout = request_timeout
         return _probe.probe(client, question)
 
-    report, attempts, waited = _probe.wait_until_healthy(
-        ask, params["timeout"], params["wait_timeout"], params["wait_sleep"]
-    )
+    waits = (params["timeout"], params["wait_timeout"], params["wait_sleep"])
+    report, attempts, waited = _probe.wait_until_healthy(ask, *waits)
     healthy = report.verdict == _health.HEALTHY
     result: dict[str, Any] = {
         "changed": False,

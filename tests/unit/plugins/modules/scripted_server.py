@@ -14,12 +14,13 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """One answer. `lines` are sent one by one; with `hang` nothing follows until the server stops."""
+    """One answer. `lines` are sent one by one; with `hang` nothing follows until the server stops, with `cut` not even an end."""
 
     status: int = 200
     body: Any = None
     lines: list[Any] = field(default_factory=list)
     hang: bool = False
+    cut: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -87,13 +88,18 @@ class ScriptedServer:
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         if reply.lines:
+            # Chunked, one line each, as Ollama sends them; without, a client sees lines only when they fill its buffer.
             handler.send_header("Content-Type", "application/x-ndjson")
+            handler.send_header("Transfer-Encoding", "chunked")
             handler.end_headers()
             for line in reply.lines:
-                handler.wfile.write(json.dumps(line).encode() + b"\n")
+                data = json.dumps(line).encode() + b"\n"
+                handler.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
                 handler.wfile.flush()
             if reply.hang:
                 self._released.wait()
+            elif not reply.cut:
+                handler.wfile.write(b"0\r\n\r\n")
             return
         content = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
         data = content.encode() if reply.body is not None else b""

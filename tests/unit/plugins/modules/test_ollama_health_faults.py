@@ -40,7 +40,7 @@ FAULTS = {
     ),
     "space": ({}, {"store_path": "/", "min_free": "8000000T"}, "low_space", "are wanted"),
     "no store": ({}, {"store_path": "/does/not/exist"}, "low_space", "does not exist"),
-    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 3}, "hung", "hangs"),
+    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 1.5}, "hung", "hangs"),
     "nothing to run": ({"tags": {"models": []}}, {"level": "inference"}, "model_missing", "no model to run"),
     "evict": (
         {"ps": {"models": [ps_entry("b:1")]}},
@@ -74,9 +74,9 @@ FAULTS = {
     ),
     "slow": (
         {"ps": {"models": [ps_entry()]}, "generate": Reply(lines=[{"response": "x", "done": False}], hang=True)},
-        {"level": "inference", "max_seconds": 3},
+        {"level": "inference", "max_seconds": 1},
         "slow",
-        "gave 1 token within 3 s",
+        "gave 1 token within 1 s",
     ),
     "dies while it answers": (
         {
@@ -93,7 +93,7 @@ FAULTS = {
         "unexpected EOF",
     ),
     "stream breaks off": (
-        {"ps": {"models": [ps_entry()]}, "generate": Reply(lines=[{"response": "x", "done": False}])},
+        {"ps": {"models": [ps_entry()]}, "generate": Reply(lines=[{"response": "x", "done": False}], cut=True)},
         {"level": "inference"},
         "unreachable",
         "ended before its last line",
