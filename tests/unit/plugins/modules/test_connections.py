@@ -9,6 +9,7 @@ import builtins
 import socket
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _client
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
@@ -115,16 +116,20 @@ def test_loopback_never_through_a_proxy(scripted_server, monkeypatch, proxied):
     assert Registry([host]).manifest(parse_name(f"{host}/library/a")).size == 0
 
 
-def test_the_key_is_sent_and_netrc_is_not(scripted_server, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("key", "sent"), [("k1", "Bearer k1"), (None, None)])
+def test_the_key_is_sent_and_netrc_is_not(scripted_server, monkeypatch, tmp_path, key, sent):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
+    # As for a server elsewhere, where the environment counts.
+    monkeypatch.setattr(_client, "is_loopback", lambda host: False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     seen = []
     server = scripted_server({"/api/tags": {"models": []}})
-    client = OllamaClient(server.url, api_key="k1")
+    client = _client.OllamaClient(server.url, api_key=key)
     client._session.hooks["response"] = [lambda response, **_options: seen.append(response.request.headers)]
     client.tags()
-    assert seen[0]["Authorization"] == "Bearer k1"
+    assert seen[0].get("Authorization") == sent
 
 
 # --- streams ------------------------------------------------------------------------------------------------------
