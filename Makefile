@@ -106,7 +106,7 @@ integration: venv ## Modules against a server and a registry, once per server ve
 
 .PHONY: sanity docs-check
 sanity: venv ## ansible-test sanity, no ignore files
-	tools/ansible-test $(VENV) sanity --junit --junit-to $(B)/junit/$@
+	JUNIT_DIR=$(CURDIR)/$(B)/junit/$@ tools/ansible-test $(VENV) sanity --junit
 docs-check: venv ## Documentation, tarball, inventories, and the three ways to run a playbook
 	tools/docs-check
 
