@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: collection_version
 author: Alchemorsel contributors (@alchemorsel)
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Version of a collection that is installed on the controller
 description:
   - Reads the version from the collection's C(MANIFEST.json).

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: daemon_config
 author: Alchemorsel contributors (@alchemorsel)
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Merge settings into an engine's daemon.json and say what the engine has to do about it
 description:
   - Takes the text of a C(daemon.json) and returns what the file should become, without touching any host.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: openpgp_fingerprints
 author: Alchemorsel contributors (@alchemorsel)
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: List the fingerprints of the primary keys in an armoured OpenPGP text
 description:
   - Lists the fingerprint of every primary public key in an armoured text, so that a package repository's key can be compared with a pinned fingerprint
