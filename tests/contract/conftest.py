@@ -32,7 +32,7 @@ def _binary(config: pytest.Config) -> tuple[Path | None, str]:
     text = config.getoption("--server-binary")
     if not text:
         return None, ""
-    path, _, version = text.partition(":")
+    path, _separator, version = text.partition(":")
     if not Path(path).is_file():
         raise pytest.UsageError(f"--server-binary {path} is no file: give the path of an ollama binary")
     version = version or max(PROFILES, key=lambda text: [int(part) for part in text.split(".")])

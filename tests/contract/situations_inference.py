@@ -108,7 +108,7 @@ def queue_is_full(world: World) -> None:
     world.signal_next_runner(STOP)
     world.background("/api/generate", {"model": "b", "stream": False})
     world.runner()
-    for _ in range(2):
+    for _attempt in range(2):
         world.background("/api/generate", {"model": "c", "stream": False})
         time.sleep(0.2)
 

@@ -46,7 +46,7 @@ def test_faults(scripted_server, fault):
     server = scripted_server({"/api/tags": reply})
     with pytest.raises(errors.OllamaError) as caught:
         OllamaClient(server.url, timeout=0.5 if reply.hang else 30).tags()
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert words in caught.value.message
     assert caught.value.url == server.url + "/api/tags"
     if not reply.hang:
@@ -166,7 +166,7 @@ def test_streams_that_end_badly(scripted_server, case):
     server = scripted_server({"/api/pull": reply})
     with pytest.raises(errors.OllamaError) as caught:
         pull(server.url, timeout=0.4 if reply.hang else 30)
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert words in caught.value.message
 
 
@@ -201,7 +201,7 @@ def test_sources_that_cannot_be_read(scripted_server, case):
     host = server.url.partition("://")[2]
     name = parse_name(f"{host}/library/a")
     answer = Registry([host.upper()], timeout=0.5 if reply.hang else 30).manifests([name])[name.key]
-    assert type(answer) is kind
+    assert answer.__class__ is kind
     assert words in answer.message
 
 
@@ -209,5 +209,5 @@ def test_https_unless_told_otherwise(scripted_server):
     host = scripted_server({}).url.partition("://")[2]
     name = parse_name(f"{host}/library/a")
     answer = Registry().manifests([name])[name.key]
-    assert type(answer) is errors.SourceTLSFailure
+    assert answer.__class__ is errors.SourceTLSFailure
     assert "insecure_registries" in answer.message
