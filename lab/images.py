@@ -233,12 +233,14 @@ def server_images() -> list[tuple[str, str, bool]]:
     base = base_image("bookworm")
     arguments = {"BASE": base, "CHECKOUT": CHECKOUT}
     if binary := os.environ.get("LAB_OLLAMA_BINARY"):
-        built = build(f"{name}:real", (IMAGE / "real.Dockerfile").read_text(), real_files(Path(binary)), arguments)
-        answer = run(["docker", "run", "--rm", "--network", "none", f"{name}:real", "--version"])
+        # Two binaries in turn keep an image each.
+        image = f"{name}:real-{hashlib.sha256(os.path.realpath(binary).encode()).hexdigest()[:8]}"
+        built = build(image, (IMAGE / "real.Dockerfile").read_text(), real_files(Path(binary)), arguments)
+        answer = run(["docker", "run", "--rm", "--network", "none", image, "--version"])
         answered = re.search(r"version is (\d+\.\d+\.\d+\S*)", answer)
         if answered is None:
             raise LabError(f"LAB_OLLAMA_BINARY={binary}: `--version` answered {answer!r}, wanted an Ollama version.")
-        return [(f"{name}:real", answered[1], built)]
+        return [(image, answered[1], built)]
     if registry_reachable():
         return [official_image(version) for version in PLAYED_VERSIONS]
     images = []

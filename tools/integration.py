@@ -106,6 +106,7 @@ def start_lab(directory: Path, version: str, binary: str) -> Iterator[Lab]:
             "HOME": str(directory / "home"),
             "OLLAMA_MODELS": str(directory / "store"),
             "OLLAMA_NOPRUNE": "1",
+            "OLLAMA_NO_CLOUD": "1",
         }
         if binary:
             url = f"http://127.0.0.1:{free_port()}"

@@ -59,14 +59,16 @@ def children(pid: int) -> list[int]:
 
 
 class Process:
-    """A server process with its log."""
+    """A server process with its log; one that does not announce itself in a first line logs its stdout too."""
 
-    def __init__(self, command: list[str], env: Mapping[str, str], log: Path):
+    def __init__(self, command: list[str], env: Mapping[str, str], log: Path, announces: bool = True):
         kept = {key: value for key, value in os.environ.items() if key not in _PROXIES}
         self.log = log
         self._log_file = log.open("ab")
+        # A pipe that nobody reads would block a real server, whose access log goes to stdout, after 64 KiB.
+        stdout = subprocess.PIPE if announces else self._log_file
         self.process = subprocess.Popen(
-            command, env={**kept, **env}, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log_file, text=True
+            command, env={**kept, **env}, cwd=ROOT, stdout=stdout, stderr=self._log_file, text=True
         )
 
     def first_line(self) -> dict[str, Any]:
@@ -122,10 +124,12 @@ class OllamaServer(Process):
             **(env or {}),
         }
         command = [str(binary), "serve"] if binary else [sys.executable, "-m", "lab.standin", "serve"]
-        super().__init__([*prefix, *command], variables, home / "server.log")
+        super().__init__([*prefix, *command], variables, home / "server.log", announces=binary is None)
         try:
             self.url = f"http://127.0.0.1:{port}" if binary else str(self.first_line()["url"])
             self._wait_until_it_answers()
+            if (found := self.json("GET", "/api/version")["version"]) != version:
+                raise RuntimeError(f"{binary} is version {found}, not {version}: name the version that it is")
         except BaseException:
             self.stop()
             raise
