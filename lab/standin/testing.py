@@ -48,14 +48,24 @@ def http(method: str, url: str, body: Any = None, timeout: float = 30) -> tuple[
 
 
 def children(pid: int) -> list[int]:
-    """The processes below a process."""
+    """The processes below a process.
+
+    One that has not begun its own program yet is left out: its parent waits for that (vfork), so a SIGSTOP at that moment
+    would stop both for ever. Until then it shows its parent's command line.
+    """
     with contextlib.suppress(OSError):
         found: list[int] = []
+        own = _command_line(pid)
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text(encoding="ascii").split():
-                found += [int(child), *children(int(child))]
+                if _command_line(int(child)) not in (own, b""):
+                    found += [int(child), *children(int(child))]
         return found
     return []
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Process:

@@ -7,7 +7,8 @@
    back to the neutral ones of the recordings; so are digests of blobs that had to be made anew (`World.stands_for`).
 2. Times: any moment becomes TIME, one that means "for ever" FOREVER; durations become DURATION but must be positive numbers.
 3. Generated text becomes TEXT, and token counts of inputs COUNT: the stand-in has no tokenizer and no model. The number of
-   generated tokens is compared. Lines with generated text that follow each other count as one.
+   generated tokens is compared. Lines with generated text that follow each other count as one. Tokens need not make a
+   text: one of a model with random weights can be half a character.
 4. Vectors become VECTOR but must consist of numbers; `context` becomes TOKENS.
 5. `size` in ps is the memory of an inference process: SIZE.
 6. Random numbers in ids: `chatcmpl-351` becomes `chatcmpl-N`.
@@ -66,6 +67,8 @@ def value_of(value: Any, key: str = "", generated: bool = False) -> Any:
         return ["VECTOR" if _vector(item) else item for item in value]
     if isinstance(value, dict):
         data = {name: value_of(item, name, generated) for name, item in value.items()}
+        if generated and value.get("eval_count") and value.get("response") == "":
+            data["response"] = "TEXT"
         return data | {"size": "SIZE"} if "size_vram" in data else data
     if isinstance(value, list):
         return [value_of(item, key, generated) for item in value]

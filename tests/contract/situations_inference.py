@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 
 from .bigmodel import write_big_model
 from .registered import situation
-from .replay import Line
+from .replay import Line, wait_for
 from .world import World
 
 #: the stand-in's pace where something must happen in the middle: seconds for loading and for one token
@@ -108,9 +107,9 @@ def queue_is_full(world: World) -> None:
     world.signal_next_runner(STOP)
     world.background("/api/generate", {"model": "b", "stream": False})
     world.runner()
-    for _attempt in range(2):
-        world.background("/api/generate", {"model": "c", "stream": False})
-        time.sleep(0.2)
+    # Two at least find the place taken and are refused at once.
+    waiting = [world.background("/api/generate", {"model": "c", "stream": False}) for _request in range(3)]
+    wait_for(lambda: sum(not thread.is_alive() for thread in waiting) >= 2, "two refused requests")
 
 
 @situation("generate-load-timeout")
