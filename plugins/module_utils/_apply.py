@@ -118,9 +118,8 @@ class Executor:
         try:
             self._pull(action.name)
         except errors.PullFailed:
-            # The tag moves only at the end of a pull: the old model is still there, and its second name is not needed.
-            if guard and self._list().get(action.name.key):
-                self._client.delete(guard.short)
+            if guard:
+                self._drop_guard(action, guard)
             raise
         model = self._list().get(action.name.key)
         if action.wanted and (model is None or model.digest not in action.wanted):
@@ -158,6 +157,22 @@ class Executor:
         if guard.key not in self._held:
             self._client.copy(action.name.short, guard.short)
         return guard
+
+    def _drop_guard(self, action: Action, guard: ModelName) -> None:
+        """End a pull that failed with the model of the guard under its own name.
+
+        The tag moves only at the end of a pull, so the old model is there still and its second name is not needed; but
+        where an interrupted run left the guard, the tag holds what that run pulled, and the guard the only good one.
+        """
+        held = self._list()
+        kept, there = held.get(guard.key), held.get(action.name.key)
+        if kept is None:
+            return
+        if there is not None and there.digest == kept.digest:
+            self._client.delete(guard.short)
+            self._forget(guard)
+        else:
+            self._undo(action, guard)
 
     def _undo(self, action: Action, guard: ModelName | None) -> None:
         """Bring back what was there before a pull."""

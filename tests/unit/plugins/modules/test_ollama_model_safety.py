@@ -96,6 +96,17 @@ def test_a_guard_of_an_interrupted_run_is_not_overwritten(run, ollama):
     assert ollama.held == {ollama.name("a"): digest_of(ONE)}
 
 
+def test_a_pull_that_fails_brings_back_the_guard_of_an_interrupted_run(run, ollama):
+    ollama.have("a", TWO)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    ollama.held[guard] = digest_of(ONE)
+    ollama.publish("a", Reply(500, "oops"))
+    ollama.pulls = [[{"error": "pull model manifest: file does not exist"}]]
+    result = run(models=[{"name": ollama.name("a"), "digest": digest_of(THREE)}])
+    assert result["error_kind"] == "SourceNotFound"
+    assert ollama.held == {ollama.name("a"): digest_of(ONE)}
+
+
 # --- exclusive ----------------------------------------------------------------------------------------------------
 
 
