@@ -9,6 +9,9 @@
 #   ca REGISTRY MODE:OWNER:GROUP:SHA1
 set -u
 
+# Without root some of this cannot be read, and would look as if it were not there
+[ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
+
 dpkg-query --show --showformat '${db:Status-Status} ${Package} ${Version}\n' \
   docker.io docker-ce moby-engine docker-cli podman-docker docker-compose docker-compose-v2 docker-doc containerd containerd.io runc \
   apparmor iptables ca-certificates python3-requests python3-debian kubelet 2>/dev/null | sed -n 's/^installed /package /p'
