@@ -11,6 +11,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 checkout=$(printf %s "$root" | sha256sum | cut -c 1-6)
 label=label=alchemorsel.lab.checkout=$checkout
 
+answers() { docker version >/dev/null 2>&1; }
+
 say() { printf 'clean: %s\n' "$*"; }
 
 # Removes what a list of ids on stdin names, and counts it: remove KIND COMMAND...
@@ -40,7 +42,13 @@ remove_images() {
   fi
 }
 
-if command -v docker >/dev/null && docker version >/dev/null 2>&1; then
+# An engine that was started here and died still has on its disk what the labs made; stopped again below
+if command -v docker >/dev/null && ! answers && [[ -d $root/.build/engine ]]; then
+  "$root/lab/engine.sh" ensure || true
+fi
+if ! command -v docker >/dev/null || ! answers; then
+  say "no Docker Engine answers: containers, networks, volumes and images that labs made in one stay"
+else
   docker ps -aq --filter "$label" | remove "container(s)" docker rm --force --volumes
   docker network ls -q --filter "$label" | remove "network(s)" docker network rm
   docker volume ls -q --filter "$label" | remove "volume(s)" docker volume rm

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAB_ID = os.environ.get("LAB_ID") or hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
 ALL_HOSTS = ("deb12a", "deb12b", "deb13a")
 HOSTS = [host for host in ALL_HOSTS if host in (os.environ.get("LAB_HOSTS") or ",".join(ALL_HOSTS)).split(",")]
+RELEASES = sorted({"trixie" if host.startswith("deb13") else "bookworm" for host in HOSTS})
 REPORTS = ROOT / ".build" / "lab" / LAB_ID
 SITE = ["playbooks/site.yml", "-i", "inventories/lab", "--limit", ",".join(HOSTS)]
 HEALTH = ["playbooks/health.yml", "-i", "inventories/lab", "--limit", ",".join(HOSTS)]
@@ -183,7 +184,7 @@ def hints(standin: bool) -> str:
         "Enter a host:      " + f"docker exec -it -u ops {host} bash -l",
         "Call the API:      " + f"docker exec {host} curl -s http://127.0.0.1:11435/api/generate -d '{body}'",
         "Take it down:      make lab-down   (make clean removes images and caches too)",
-        "Your own hosts:    ansible-playbook playbooks/site.yml -i inventories/prod",
+        "Your own hosts:    .build/venv/bin/ansible-playbook playbooks/site.yml -i inventories/prod",
     ]
     if standin:
         lines.insert(
@@ -202,7 +203,8 @@ def main() -> int:
         return 1
     title("The lab comes up (lab/up.yml)")
     # Both are part of up.yml, but take minutes the first time: here they show what they are at.
-    for command in (["lab/engine.sh", "ensure"], [sys.executable, "lab/images.py", "build"]):
+    build = [sys.executable, "lab/images.py", "build", "--releases", ",".join(RELEASES)]
+    for command in (["lab/engine.sh", "ensure"], build):
         if subprocess.call(command, cwd=ROOT, stdout=subprocess.DEVNULL if "build" in command else None):
             return 1
     up = playbook(["lab/up.yml"], "up")

@@ -40,6 +40,9 @@ answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 # Whether the engine that `ensure` started by hand still runs; after a reboot its number may be another process's.
 ours_runs() { [[ -f $pid_file && $(cat "/proc/$(cat "$pid_file")/comm" 2>/dev/null) == dockerd ]]; }
 
+# Whether the pid file of the engine itself names a living one, whoever started it: it is only starting, or it hangs.
+another_runs() { [[ $(cat "/proc/$(cat /var/run/docker.pid 2>/dev/null)/comm" 2>/dev/null) == dockerd ]]; }
+
 under_systemd() { [[ -d /run/systemd/system ]]; }
 
 # Install packages of the distribution, and note their names (dependencies too) for `make clean` to report.
@@ -94,6 +97,8 @@ ensure() {
       echo docker.service >"$unit_file"
     elif ours_runs; then
       say "waiting for the engine with pid $(cat "$pid_file")"
+    elif another_runs; then
+      say "waiting for the engine with pid $(cat /var/run/docker.pid), which was started elsewhere"
     else
       dockerd=$(PATH=$PATH:/usr/sbin command -v dockerd)
       start_by_hand "$dockerd"
