@@ -60,23 +60,24 @@ CHECKS := check-format check-lint check-types check-roles check-docs check-tree 
 check: venv ## Quick: format, lint, types, drift of made files, unit tests (2 minutes at most)
 	@python tools/steps.py --jobs 2 $(CHECKS)
 
-check-format:
+check-format: ## Python files are formatted (ruff)
 	ruff format --check .
-check-lint:
+check-lint: ## Python files have no finding (ruff)
 	ruff check .
-check-types:
+check-types: ## Types of plugins, lab and tools, strict (mypy)
 	mypy plugins
-check-yaml:
+	mypy --python-version 3.11 lab tools
+check-yaml: ## YAML files have no finding (yamllint)
 	yamllint --strict .
-check-ansible:
+check-ansible: ## Roles and playbooks keep to the profile production (ansible-lint)
 	ansible-lint --offline --strict --nocolor
-check-roles:
+check-roles: ## Defaults and argument_specs of the roles agree
 	python tools/check_roles.py
-check-docs:
+check-docs: ## Made parts of the documentation are as `make docs` makes them
 	python tools/docs.py --check
-check-tree:
+check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 	python tools/check_tree.py
-check-changelog:
+check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
 docs: venv ## Write the made parts: README of each role, docs/hardening.md
@@ -121,9 +122,13 @@ lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
 molecule-default molecule-docker: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+molecule-default molecule-docker: export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+# A scenario begins with `destroy`, which asks the engine what there is
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
+	lab/engine.sh ensure
 	molecule test -s default
 molecule-docker: venv ## The role docker alone, with every case of daemon.json
+	lab/engine.sh ensure
 	molecule test -s docker
 
 .PHONY: clean
