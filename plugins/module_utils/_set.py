@@ -23,6 +23,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Desired,
     Held,
     Offer,
+    Plan,
     Rules,
     declare,
     held_models,
@@ -31,6 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     questions,
     refuse,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
@@ -55,6 +57,8 @@ class Result:
     done: list[Done] = field(default_factory=list)
     kept: list[tuple[ModelName, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    #: seconds that the work may take which was put off
+    work_due: float | None = None
 
     @property
     def changed(self) -> bool:
@@ -64,6 +68,8 @@ class Result:
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
         """Return the module's result; only ``changed`` if the server was not even asked."""
         result: dict[str, Any] = {"changed": self.changed}
+        if self.work_due is not None:
+            return {**result, "work_due": self.work_due}
         if self.before is not None:
             result["models"] = model_results(self.after.values())
             result["actions"] = [action_result(done) for done in self.done]
@@ -88,6 +94,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         for option, bad, least in (
             ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
             ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
+            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
             ("retries", params["retries"] < 0, "0 or more"),
             ("max_delete", params["max_delete"] < 0, "0 or more"),
         )
@@ -116,10 +123,19 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
 
 
 def converge(
-    client: OllamaClient, registry: Registry, wanted: Wanted, result: Result, *, check_mode: bool = False
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    result: Result,
+    *,
+    check_mode: bool = False,
+    defer: bool = False,
+    progress: ProgressFile | None = None,
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
+    :param defer: where something is to be pulled, only tell in ``result.work_due`` how long that may take
+    :param progress: what is told of the pulls
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     held = held_models(client.tags())
@@ -138,11 +154,26 @@ def converge(
         result.done = [predicted(action) for action in plan.actions]
         result.after = predict(held, plan)
         return
-    outcome = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits).run(plan)
+    sizes = {action.name.short: action.bytes for action in plan.fetches}
+    if defer and sizes:
+        result.warnings = []
+        result.work_due = longest(plan, wanted.limits, client.timeout)
+        return
+    report = None
+    if progress:
+        progress.expect(sizes)
+        report = progress.report
+    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
+    outcome = executor.run(plan)
     result.done = outcome.done
     result.after = {key: model for key, model in outcome.held.items() if not model.name.internal}
     if outcome.failures:
         raise _together(outcome.failures)
+
+
+def longest(plan: Plan, limits: Limits, timeout: float) -> float:
+    """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
+    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
 
 
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
