@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
 
     def _in_background(self, limit: int, screen: Screen, variables: dict[str, Any]) -> dict[str, Any]:
         """Run the module for at most ``limit`` seconds, and return its result."""
-        folder = self.get_shell_option("async_dir", default="~/.ansible_async")
+        folder = str(ActionBase.get_shell_option(self, "async_dir", default="~/.ansible_async"))
         name = f"alchemorsel-{uuid.uuid4().hex}.progress"
         arguments = {**self._task.args, "_progress_file": posixpath.join(folder, name)}
         self._task.async_val = limit
@@ -136,17 +136,16 @@ class ActionModule(ActionBase):
 
         :raises AnsibleError: if the host cannot be asked
         """
-        answer = self._low_level_execute_command(watch.command(), sudoable=True)
-        lines = (answer.get("stdout") or "").splitlines()
+        lines = self._shell(watch.command())
         if not lines:
-            raise AnsibleConnectionFailure(str(answer.get("stderr") or "no answer").strip())
+            raise AnsibleConnectionFailure("the host's shell gave no answer")
         progress = parse_progress(lines[0])
         if progress:
             watch.pid = progress.pid
             screen.show(progress, time.monotonic())
-        ended = NO_FILE in lines
+        watch.left = NO_FILE not in lines
         gone = NO_PROCESS in lines
-        if not (ended or gone or watch.overdue):
+        if watch.left and not gone and not watch.overdue:
             return None
         status = self._status(watch, variables, "status")
         if status.get("finished"):
@@ -166,11 +165,17 @@ class ActionModule(ActionBase):
             )
         )
 
+    def _shell(self, command: str) -> list[str]:
+        """Run a command on the host as the user under whom the module runs, and return its lines."""
+        answer = ActionBase._low_level_execute_command(self, command, sudoable=True)
+        return str(answer.get("stdout") or "").splitlines()
+
     def _clean_up(self, watch: Watch, variables: dict[str, Any]) -> None:
         """Remove what the job left; the result is there already, so that a failure is no failure of the task."""
         try:
             self._status(watch, variables, "cleanup")
-            self._low_level_execute_command(f"rm -f {shlex.quote(watch.path)} {shlex.quote(watch.path + '.new')}")
+            if watch.left:
+                self._shell(f"rm -f {shlex.quote(watch.path)} {shlex.quote(watch.path + '.new')}")
         except AnsibleError as exc:
             display.vvv(f"{watch.folder}/{watch.job} was not removed: {exc}")
 
@@ -193,7 +198,10 @@ class Watch:
 
     def __init__(self, job: str, folder: str, path: str, limit: int) -> None:
         self.job, self.folder, self.path, self.limit = job, folder, path, limit
+        #: the process that writes the progress file, once it is known
         self.pid = 0
+        #: whether the progress file was there at the last look
+        self.left = False
         self._began = time.monotonic()
         self._waiting_since: float | None = None
 
