@@ -42,7 +42,7 @@ HOSTS = 4
 #: Intervals after which a line that has not changed is shown again.
 QUIET = 6
 
-INTERNAL_OPTIONS = ("_defer", "_progress_file")
+INTERNAL_OPTIONS = ("_defer", "_offers", "_progress_file")
 #: What async_status tells besides the module's own result.
 JOB_KEYS = ["ansible_job_id", "results_file", "started", "finished", "child_pid"]
 JOB_KEYS += ["stdout", "stdout_lines", "stderr", "stderr_lines"]
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
         if "work_due" not in first:
             return public(first)
         screen = Screen(host_label(self._task, variables), line_gap(interval, variables), silent=self._task.no_log)
-        return public(self._in_background(int(first["work_due"]) + 1, screen, variables))
+        return public(self._in_background(first["work_due"], screen, variables))
 
     def _interval(self) -> float | None:
         """Return the seconds between two lines; ``None`` where the module is to run directly.
@@ -87,11 +87,13 @@ class ActionModule(ActionBase):
 
     # --- the background -------------------------------------------------------------------------------------------
 
-    def _in_background(self, limit: int, screen: Screen, variables: dict[str, Any]) -> dict[str, Any]:
-        """Run the module for at most ``limit`` seconds, and return its result."""
+    def _in_background(self, due: dict[str, Any], screen: Screen, variables: dict[str, Any]) -> dict[str, Any]:
+        """Run the module, for at most the seconds that are due, and return its result."""
+        limit = int(due["seconds"]) + 1
         folder = str(ActionBase.get_shell_option(self, "async_dir", default="~/.ansible_async"))
         name = f"alchemorsel-{uuid.uuid4().hex}.progress"
-        arguments = {**self._task.args, "_progress_file": posixpath.join(folder, name)}
+        path = posixpath.join(folder, name)
+        arguments = {**self._task.args, "_progress_file": path, "_offers": due["offers"]}
         self._task.async_val = limit
         try:
             job = self._execute_module(module_args=arguments, task_vars=variables, wrap_async=True)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -57,8 +57,8 @@ class Result:
     done: list[Done] = field(default_factory=list)
     kept: list[tuple[ModelName, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    #: seconds that the work may take which was put off
-    work_due: float | None = None
+    #: what was put off: the seconds that it may take, and what the sources said
+    work_due: dict[str, Any] | None = None
 
     @property
     def changed(self) -> bool:
@@ -130,18 +130,22 @@ def converge(
     *,
     check_mode: bool = False,
     defer: bool = False,
+    known: Mapping[str, Any] | None = None,
     progress: ProgressFile | None = None,
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
-    :param defer: where something is to be pulled, only tell in ``result.work_due`` how long that may take
+    :param defer: where something is to be pulled, only tell so in ``result.work_due``
+    :param known: ``offers`` of a ``work_due``, so that no source is asked again
     :param progress: what is told of the pulls
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     held = held_models(client.tags())
     result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
     asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
-    offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
+    offers = {key: offer_from(value) for key, value in (known or {}).items()}
+    answers = registry.manifests([name for name in asked if name.key not in offers])
+    offers.update({key: offer(answer) for key, answer in answers.items()})
     plan = make_plan(wanted.desired, held, offers, wanted.rules)
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
@@ -157,7 +161,10 @@ def converge(
     sizes = {action.name.short: action.bytes for action in plan.fetches}
     if defer and sizes:
         result.warnings = []
-        result.work_due = longest(plan, wanted.limits, client.timeout)
+        result.work_due = {
+            "seconds": longest(plan, wanted.limits, client.timeout),
+            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in offers.items()},
+        }
         return
     report = None
     if progress:
@@ -181,6 +188,11 @@ def offer(answer: Manifest | errors.PullFailed) -> Offer:
     if isinstance(answer, Manifest):
         return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
+
+
+def offer_from(value: Mapping[str, Any]) -> Offer:
+    """Return what a source said from its form in ``work_due``."""
+    return Offer(**{**value, "digests": frozenset(value["digests"])})
 
 
 def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:

@@ -333,8 +333,8 @@ def main() -> None:
         registry = registry_from_params(module.params)
         client = client_from_params(module.params)
         with ProgressFile(module.params["_progress_file"]) as progress:
-            defer = module.params["_defer"]
-            converge(client, registry, wanted, result, check_mode=module.check_mode, defer=defer, progress=progress)
+            way = {"check_mode": module.check_mode, "defer": module.params["_defer"], "known": module.params["_offers"]}
+            converge(client, registry, wanted, result, progress=progress, **way)
     except OllamaError as exc:
         for text in result.warnings:
             module.warn(text)

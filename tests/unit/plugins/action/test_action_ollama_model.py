@@ -37,7 +37,7 @@ class Host:
     def __init__(self, monkeypatch, **task):
         self.now = 1000.0
         self.calls, self.commands, self.shown = [], [], []
-        self.direct = [{"changed": False, "work_due": 7500.0}]
+        self.direct = [{"changed": False, "work_due": {"seconds": 7500.0, "offers": {"m": {}}}}]
         self.looks, self.states = [["no file"]], [finished(RESULT)]
         task = {"args": {"name": "m"}, "async_val": 0, "check_mode": False, "no_log": False, **task}
         self.task = SimpleNamespace(**{"delegate_to": None, "action": "alchemorsel.ollama.ollama_model", **task})
@@ -140,7 +140,7 @@ def test_long_work_is_watched_to_its_end(host, result, yes):
     kinds = [call[0] if isinstance(call, tuple) else call for call in one.calls]
     assert kinds == ["direct", "background", "status", "status", "cleanup"]
     _kind, limit, arguments = one.calls[1]
-    assert (limit, one.task.async_val, arguments["name"]) == (7501, 0, "m")
+    assert (limit, one.task.async_val, arguments["name"], arguments["_offers"]) == (7501, 0, "m", {"m": {}})
     folder, _, name = arguments["_progress_file"].rpartition("/")
     assert folder == "~/.ansible_async"
     assert f"/root/.ansible_async/{name}" in one.commands[0]

@@ -9,6 +9,7 @@ import json
 
 import pytest
 from fake_ollama import BLOB, WRITES, digest_of, manifest, without
+from scripted_server import Reply
 
 ONE, TWO = manifest("one"), manifest("two")
 
@@ -31,10 +32,23 @@ def test_a_pull_is_put_off_before_anything_is_done(run, ollama, update):
     held = dict(ollama.held)
     models = [{"name": ollama.name("a"), "state": "latest"}, {"name": ollama.name("gone"), "state": "absent"}]
     result = run(_defer=True, models=models, pull_timeout=100, timeout=3)
-    # Two actions: the limit of the pull, and time for the requests around them.
-    assert without(result, ["invocation"]) == {"changed": False, "work_due": 100.0 + 3 * 10 * 3}
-    assert not [call for call in ollama.calls if call.startswith(WRITES)]
     assert ollama.held == held
+    assert not [call for call in ollama.calls if call.startswith(WRITES)]
+    due = result.pop("work_due")
+    assert without(result, ["invocation"]) == {"changed": False}
+    # Two actions: the limit of the pull, and time for the requests around them.
+    assert due["seconds"] == 100.0 + 3 * 10 * 3
+    # What the source said is not asked again, and decides, whatever the source says meanwhile.
+    ollama.publish("a", Reply(404, "gone"))
+
+    def pulled(model):
+        ollama.held[model] = digest_of(TWO)
+        return [{"status": "success"}]
+
+    ollama.pulls = [pulled]
+    result = run(_offers=due["offers"], models=models)
+    assert [action["action"] for action in result["actions"]] == ["update" if update else "pull", "delete"]
+    assert not [call for call in ollama.calls if "/manifests/" in call]
 
 
 def test_check_mode_is_not_put_off(run, ollama):
