@@ -21,6 +21,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import (
+    PULLING,
     Pace,
     Progress,
     Pull,
@@ -263,7 +264,9 @@ class Screen:
     def show(self, progress: Progress, now: float) -> None:
         """Take note of the progress; show it if a line is due."""
         for pull in progress.pulls:
-            self._paces.setdefault(pull.model, Pace()).feed(pull.at, pull.got)
+            pace = self._paces.setdefault(pull.model, Pace())
+            if pull.step == PULLING:
+                pace.feed(pull.at, pull.got)
         if now < self._due:
             return
         self._due = now + self.gap

@@ -20,6 +20,8 @@ from typing import Any, Callable
 
 #: What ``report`` is told when a pull is over, however it ended.
 ENDED = "ended"
+#: The step in which bytes come in, whatever their blob.
+PULLING = "pulling"
 #: Seconds between two writes while a step goes on.
 WRITE_INTERVAL = 1.0
 #: Seconds over which the rate is taken.
@@ -104,7 +106,7 @@ class Tracker:
             blobs.done[digest] = completed
             blobs.first.setdefault(digest, completed)
             # One step for all blobs: their lines alternate where several are fetched.
-            step = "pulling"
+            step = PULLING
         begins, blobs.step = step != blobs.step, step
         return begins
 
@@ -195,11 +197,11 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Bytes per second, ``None`` before there are two samples."""
-        if len(self._samples) < 2:
+        """Bytes per second, ``None`` before there are samples of a second."""
+        if not self._samples:
             return None
         (began, before), (ended, after) = self._samples[0], self._samples[-1]
-        return (after - before) / (ended - began)
+        return (after - before) / (ended - began) if ended - began >= 1 else None
 
 
 def describe(pull: Pull, rate: float | None) -> str:
@@ -208,7 +210,7 @@ def describe(pull: Pull, rate: float | None) -> str:
     :param rate: bytes per second, ``None`` if it is not known yet
     """
     name = pull.model if pull.count == 1 else f"{pull.model} ({pull.number} of {pull.count})"
-    if pull.step != "pulling" or not pull.total:
+    if pull.step != PULLING or not pull.total:
         return f"{name}: {pull.step}"
     left = pull.total - pull.done
     parts = [f"{100 * pull.done // pull.total} %", f"{human_bytes(pull.done)} of {human_bytes(pull.total)}"]

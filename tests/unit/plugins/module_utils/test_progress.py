@@ -109,6 +109,8 @@ def test_the_rate_is_that_of_the_last_while():
     assert pace.rate is None
     pace.feed(10.0, 50)  # not written anew since
     assert pace.rate is None
+    pace.feed(10.9, 5)  # too short to tell
+    assert pace.rate is None
     for second in range(11, 101):
         pace.feed(float(second), 5 + 1000 * (second - 10))
     assert pace.rate == 1000
