@@ -33,7 +33,8 @@ display = Display()
 
 #: Seconds to the first look. Later ones come after a share of the time gone by, so that the end is seen in time: late by
 #: no more than that share of the work.
-FIRST_LOOK, SHARE = 0.5, 0.03
+FIRST_LOOK = 0.5
+SHARE = 0.03
 #: Seconds for which a lost connection is tried again.
 RECONNECT = 300.0
 #: Seconds to wait for the result of a process that is gone, and for one that is past its limit.
@@ -49,7 +50,8 @@ JOB_KEYS = ["ansible_job_id", "results_file", "started", "finished", "child_pid"
 JOB_KEYS += ["stdout", "stdout_lines", "stderr", "stderr_lines"]
 
 #: The shell's words for: the file is not there, or not any more; the process that wrote it is gone.
-NO_FILE, NO_PROCESS = "no file", "no process"
+NO_FILE = "no file"
+NO_PROCESS = "no process"
 
 
 class ActionModule(ActionBase):

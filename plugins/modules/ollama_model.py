@@ -175,6 +175,7 @@ EXAMPLES = r"""
       - registry.example:5000
     pull_timeout: 28800
     stall_timeout: 25
+    progress_interval: 30
     retries: 10
 
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
@@ -196,6 +197,7 @@ EXAMPLES = r"""
   alchemorsel.ollama.ollama_model:
     name: llama3.2:3b
     allow_vulnerable_version: true
+    progress: false
 """
 
 RETURN = r"""
