@@ -22,6 +22,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     guard_name,
     held_models,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     DEFAULT_LIMITS,
     Clock,
@@ -142,14 +143,18 @@ class Executor:
         return model
 
     def _pull(self, name: ModelName) -> None:
-        pull(
-            self._client,
-            name.short,
-            insecure=self._insecure(name),
-            limits=self._limits,
-            report=self._report,
-            clock=self._clock,
-        )
+        try:
+            pull(
+                self._client,
+                name.short,
+                insecure=self._insecure(name),
+                limits=self._limits,
+                report=self._report,
+                clock=self._clock,
+            )
+        finally:
+            if self._report:
+                self._report(name.short, {"status": ENDED})
 
     def _guard(self, action: Action) -> ModelName:
         """Give the model that is there a second name, unless an interrupted run did so already."""

@@ -41,6 +41,21 @@ def source_argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
+def progress_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options of the display of progress; those with an underscore are the action plugin's own.
+
+    ``_defer``: answer ``work_due`` instead of beginning to pull; ``_offers``: the offers of that answer;
+    ``_progress_file``: where to write progress.
+    """
+    return {
+        "progress": {"type": "bool", "default": True},
+        "progress_interval": {"type": "float", "default": 5.0},
+        "_defer": {"type": "bool", "default": False},
+        "_offers": {"type": "dict"},
+        "_progress_file": {"type": "path"},
+    }
+
+
 def registry_from_params(params: dict[str, Any]) -> Registry:
     """Return a reader of sources for the options of :func:`source_argument_spec`.
 

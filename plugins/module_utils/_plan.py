@@ -102,6 +102,11 @@ class Plan:
     kept: tuple[tuple[ModelName, str], ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def fetches(self) -> tuple[Action, ...]:
+        """The actions that pull."""
+        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
+
 
 NO_OFFER = Offer(problem="its source was not asked")
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -23,6 +23,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Desired,
     Held,
     Offer,
+    Plan,
     Rules,
     declare,
     held_models,
@@ -31,6 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     questions,
     refuse,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
@@ -55,6 +57,8 @@ class Result:
     done: list[Done] = field(default_factory=list)
     kept: list[tuple[ModelName, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    #: what was put off: the seconds that it may take, and what the sources said
+    work_due: dict[str, Any] | None = None
 
     @property
     def changed(self) -> bool:
@@ -64,6 +68,8 @@ class Result:
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
         """Return the module's result; only ``changed`` if the server was not even asked."""
         result: dict[str, Any] = {"changed": self.changed}
+        if self.work_due is not None:
+            return {**result, "work_due": self.work_due}
         if self.before is not None:
             result["models"] = model_results(self.after.values())
             result["actions"] = [action_result(done) for done in self.done]
@@ -88,6 +94,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         for option, bad, least in (
             ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
             ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
+            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
             ("retries", params["retries"] < 0, "0 or more"),
             ("max_delete", params["max_delete"] < 0, "0 or more"),
         )
@@ -116,16 +123,29 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
 
 
 def converge(
-    client: OllamaClient, registry: Registry, wanted: Wanted, result: Result, *, check_mode: bool = False
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    result: Result,
+    *,
+    check_mode: bool = False,
+    defer: bool = False,
+    known: Mapping[str, Any] | None = None,
+    progress: ProgressFile | None = None,
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
+    :param defer: where something is to be pulled, only tell so in ``result.work_due``
+    :param known: ``offers`` of a ``work_due``, so that no source is asked again
+    :param progress: what is told of the pulls
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     held = held_models(client.tags())
     result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
     asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
-    offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
+    offers = {key: offer_from(value) for key, value in (known or {}).items()}
+    answers = registry.manifests([name for name in asked if name.key not in offers])
+    offers.update({key: offer(answer) for key, answer in answers.items()})
     plan = make_plan(wanted.desired, held, offers, wanted.rules)
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
@@ -138,11 +158,29 @@ def converge(
         result.done = [predicted(action) for action in plan.actions]
         result.after = predict(held, plan)
         return
-    outcome = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits).run(plan)
+    sizes = {action.name.short: action.bytes for action in plan.fetches}
+    if defer and sizes:
+        result.warnings = []
+        result.work_due = {
+            "seconds": longest(plan, wanted.limits, client.timeout),
+            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in offers.items()},
+        }
+        return
+    report = None
+    if progress:
+        progress.expect(sizes)
+        report = progress.report
+    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
+    outcome = executor.run(plan)
     result.done = outcome.done
     result.after = {key: model for key, model in outcome.held.items() if not model.name.internal}
     if outcome.failures:
         raise _together(outcome.failures)
+
+
+def longest(plan: Plan, limits: Limits, timeout: float) -> float:
+    """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
+    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
 
 
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
@@ -150,6 +188,11 @@ def offer(answer: Manifest | errors.PullFailed) -> Offer:
     if isinstance(answer, Manifest):
         return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
+
+
+def offer_from(value: Mapping[str, Any]) -> Offer:
+    """Return what a source said from its form in ``work_due``."""
+    return Offer(**{**value, "digests": frozenset(value["digests"])})
 
 
 def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:

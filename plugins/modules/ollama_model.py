@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - alchemorsel.ollama.server
   - alchemorsel.ollama.source
+  - alchemorsel.ollama.progress
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -174,6 +175,7 @@ EXAMPLES = r"""
       - registry.example:5000
     pull_timeout: 28800
     stall_timeout: 25
+    progress_interval: 30
     retries: 10
 
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
@@ -195,6 +197,7 @@ EXAMPLES = r"""
   alchemorsel.ollama.ollama_model:
     name: llama3.2:3b
     allow_vulnerable_version: true
+    progress: false
 """
 
 RETURN = r"""
@@ -281,12 +284,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
     client_from_params,
     fail,
+    progress_argument_spec,
     registry_from_params,
     server_argument_spec,
     source_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import STATES
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, converge, wanted_from_params
 
 
@@ -296,6 +301,7 @@ def argument_spec() -> dict[str, Any]:
     return {
         **server_argument_spec(),
         **source_argument_spec(),
+        **progress_argument_spec(),
         "models": {
             "type": "list",
             "elements": "dict",
@@ -327,7 +333,10 @@ def main() -> None:
     try:
         wanted = wanted_from_params(module.params)
         registry = registry_from_params(module.params)
-        converge(client_from_params(module.params), registry, wanted, result, check_mode=module.check_mode)
+        client = client_from_params(module.params)
+        with ProgressFile(module.params["_progress_file"]) as progress:
+            way = {"check_mode": module.check_mode, "defer": module.params["_defer"], "known": module.params["_offers"]}
+            converge(client, registry, wanted, result, progress=progress, **way)
     except OllamaError as exc:
         for text in result.warnings:
             module.warn(text)
