@@ -14,6 +14,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
+    COPY,
     DELETE,
     UPDATE,
     Action,
@@ -29,6 +30,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     Report,
     pull,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias
 
 #: Seconds between two looks at whether a model has left the memory.
 UNLOAD_POLL = 0.5
@@ -84,17 +86,19 @@ class Executor:
         self._held = dict(held)
 
     def run(self, plan: Plan) -> Outcome:
-        """Fetch all there is to fetch, even after a failure; delete only if nothing failed."""
+        """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
         outcome = Outcome()
         for action in plan.actions:
             removal = action.kind in (DELETE, CLEANUP)
-            if removal and outcome.failures:
+            if outcome.failures and (removal or action.source):
                 break
             began = self._clock.now()
             after: Held | None = None
             try:
                 if removal:
                     self._delete(action)
+                elif action.kind == COPY:
+                    after = alias(self._client, action, self._held, self._list)
                 else:
                     after = self._fetch(action)
             except errors.OllamaError as exc:

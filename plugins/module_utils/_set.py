@@ -18,18 +18,16 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
     predicted,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    Desired,
     Held,
     Offer,
     Rules,
-    declare,
     held_models,
-    make_plan,
     predict,
     questions,
-    refuse,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
@@ -126,7 +124,7 @@ def converge(
     result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
     asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
     offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
-    plan = make_plan(wanted.desired, held, offers, wanted.rules)
+    plan = plan_all(wanted.desired, held, offers, wanted.rules)
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
     if not plan.actions:
