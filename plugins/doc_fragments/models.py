@@ -43,4 +43,27 @@ options:
           - The model is an alias, kept on the digest of this other model, which must be there or declared.
           - Aliases are switched after all fetches, and only if these went well. O(exclusive) keeps the other model.
         type: str
+      from:
+        description:
+          - The model is created from this other model, which must be there or declared, with O(models[].system), O(models[].template)
+            and O(models[].parameters) over what that one has. O(exclusive) keeps the other model.
+          - It is created again when its base has changed, and when a field differs from the declaration or is no longer declared.
+            The old model stays until the new one is there.
+          - To tell, the server is asked to show the model and its base, one request for each. Where it does not show enough, the model
+            is created under another name and the digests are compared.
+        type: str
+      system:
+        description:
+          - System text. An empty one keeps that of the base, which Ollama cannot remove.
+        type: str
+      template:
+        description:
+          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base.
+        type: str
+      parameters:
+        description:
+          - Parameters such as C(temperature), C(num_ctx) and C(stop), over those of the base. Names that Ollama does not know are refused.
+          - Texts are converted to the type of the parameter, since that is what templates give; V("0.2") becomes V(0.2). C(stop) is a list of
+            texts, an empty one removes those of the base.
+        type: dict
 """

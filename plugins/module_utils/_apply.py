@@ -15,6 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import M
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
     COPY,
+    CREATE,
     DELETE,
     UPDATE,
     Action,
@@ -30,7 +31,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     Report,
     pull,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
 
 #: Seconds between two looks at whether a model has left the memory.
 UNLOAD_POLL = 0.5
@@ -99,6 +100,9 @@ class Executor:
                     self._delete(action)
                 elif action.kind == COPY:
                     after = alias(self._client, action, self._held, self._list)
+                elif action.kind == CREATE:
+                    limit = self._limits.pull_timeout
+                    after = create(self._client, action, self._held, self._list, timeout=limit)
                 else:
                     after = self._fetch(action)
             except errors.OllamaError as exc:

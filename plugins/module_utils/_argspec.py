@@ -49,6 +49,10 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "state": {"type": "str", "choices": list(STATES)},
         "digest": {"type": "str"},
         "copy_of": {"type": "str"},
+        "from": {"type": "str"},
+        "system": {"type": "str"},
+        "template": {"type": "str"},
+        "parameters": {"type": "dict"},
     }
     return {"models": {"type": "list", "elements": "dict", "options": entry}}
 

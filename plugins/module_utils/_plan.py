@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, LATEST, Desired, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
@@ -19,8 +20,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     matches,
     parse_listed,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 
-PULL, UPDATE, COPY, DELETE, CLEANUP = "pull", "update", "copy", "delete", "cleanup"
+PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -79,8 +81,10 @@ class Action:
     bytes: int = 0
     #: digest that must be there afterwards, and all that mean the same
     wanted: frozenset[str] = frozenset()
-    #: what it is made from
+    #: what it is made from, with what over it, and what that changes
     source: ModelName | None = None
+    recipe: Recipe | None = None
+    details: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,18 @@ def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
 
 
 def guard_name(name: ModelName) -> ModelName:
-    """Return the name under which the old model is kept while a pinned one is pulled over it."""
+    """Return the name under which the old model is kept while another one takes its place."""
+    return _internal(name, "guard")
+
+
+def new_name(name: ModelName) -> ModelName:
+    """Return the name under which a model is created before it takes its place."""
+    return _internal(name, "new")
+
+
+def _internal(name: ModelName, tag: str) -> ModelName:
     label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
-    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:guard")
+    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:{tag}")
 
 
 def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> list[Held]:
@@ -204,10 +217,10 @@ def decide(
                 draft.fetches.append(action)
                 if item.name.key in offers and offer.digest is None:
                     draft.warnings.append(_unread(item, there, offer))
-        guard = held.get(guard_name(item.name).key)
-        if guard:
-            reason = f"left over from an interrupted run for {item.name}"
-            draft.cleanups.append(replace(_delete(guard, reason), kind=CLEANUP))
+        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key)):
+            if left_over:
+                reason = f"left over from an interrupted run for {item.name}"
+                draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))
     pruned, draft.kept = _prune(desired, held, offers, rules)
     draft.deletes += pruned
     if rules.exclusive and not rules.allow_empty and not any(item.state != ABSENT for item in desired):

@@ -19,7 +19,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
@@ -70,8 +70,8 @@ class Result:
                 result["diff"] = {
                     "before_header": "models before",
                     "after_header": "models after",
-                    "before": _lines(self.before.values()),
-                    "after": _lines(self.after.values()),
+                    "before": _lines(self.before.values()) + _fields(self.done, after=False),
+                    "after": _lines(self.after.values()) + _fields(self.done, after=True),
                 }
         return result
 
@@ -124,7 +124,7 @@ def converge(
     result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
     asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
     offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
-    plan = plan_all(wanted.desired, held, offers, wanted.rules)
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, _shown(client, to_show(wanted.desired, held)))
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
     if not plan.actions:
@@ -154,6 +154,28 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
     """Return models as results show them, sorted by name."""
     ordered = sorted(models, key=lambda model: model.name.key)
     return [{"name": model.name.short, "digest": model.digest, "size": model.size} for model in ordered]
+
+
+def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
+    """Return what the server shows of some models, ``None`` for those whose files are missing."""
+    shown: dict[str, Any] = {}
+    for name in names:
+        try:
+            shown[name.key] = client.show(name.short)
+        except errors.ModelNotFound:
+            shown[name.key] = None
+    return shown
+
+
+def _fields(done: Iterable[Done], *, after: bool) -> str:
+    """Return the fields of created models that were changed, a line for each that is set."""
+    lines = []
+    for one in done:
+        for detail in one.action.details if one.changed else ():
+            value = detail.after if after else detail.before
+            if value is not None:
+                lines.append(f"{one.action.name} {detail.field}: {value}\n")
+    return "".join(lines)
 
 
 def _lines(models: Iterable[Held]) -> str:

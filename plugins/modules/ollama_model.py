@@ -10,11 +10,13 @@ module: ollama_model
 short_description: The set of models of an Ollama server
 version_added: 0.1.0
 description:
-  - Makes an Ollama server have the declared models, by pulling what is missing or outdated and removing what is not wanted.
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
+    and removing what is not wanted.
   - Whether something changed is decided by the digests of the models before and after.
-  - Models are fetched first, in the order of their declaration, and removed last, and only if all fetches went well.
+  - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
+    what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
     A model is unloaded before it is removed.
-  - Where nothing is to be done, the server gets one single request.
+  - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
   - Alchemorsel contributors (@alchemorsel)
@@ -125,8 +127,16 @@ EXAMPLES = r"""
         state: latest
       - name: codellama:7b
         digest: sha256:8fdf8f752f6e80de33e82f381aba784c025982752cd1ae9377add66449d2225f
+      - name: assistant
+        from: llama3.2:3b
+        system: You answer in one sentence.
+        parameters:
+          temperature: 0.2
+          num_ctx: 8192
+          stop:
+            - "###"
       - name: chat
-        copy_of: mistral:7b
+        copy_of: assistant
       - name: phi3
         state: absent
     exclusive: true
@@ -193,8 +203,8 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(copy) to an alias, V(delete), or V(cleanup) of what an
-        interrupted run left behind.
+      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
+        V(delete), or V(cleanup) of what an interrupted run left behind.
       type: str
       returned: success
     reason:
