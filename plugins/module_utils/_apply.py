@@ -109,12 +109,25 @@ class Executor:
                 outcome.failures.append(exc)
                 if isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)):
                     break
+                if action.source:
+                    outcome.done += self._half_done(action, began)
                 continue
             size = after.size if after else action.bytes
             seconds = round(self._clock.now() - began, 3)
             outcome.done.append(Done(action, after.digest if after else None, size, seconds))
         outcome.held = self._held
         return outcome
+
+    def _half_done(self, action: Action, began: float) -> list[Done]:
+        """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""
+        try:
+            model = self._list().get(action.name.key)
+        except errors.OllamaError:
+            # The failure itself is told; what there is now cannot be.
+            return []
+        if model is None or model.digest == action.digest_before:
+            return []
+        return [Done(action, model.digest, model.size, round(self._clock.now() - began, 3))]
 
     # --- fetching -------------------------------------------------------------------------------------------------
 
