@@ -101,7 +101,8 @@ class Executor:
                 elif action.kind == COPY:
                     after = alias(self._client, action, self._held, self._list)
                 elif action.kind == CREATE:
-                    limit = self._limits.pull_timeout
+                    # Nothing is fetched, but a big model's header is read from a cold disk.
+                    limit = 10 * self._client.timeout
                     after = create(self._client, action, self._held, self._list, timeout=limit)
                 else:
                     after = self._fetch(action)
