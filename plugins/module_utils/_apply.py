@@ -14,6 +14,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
+    COPY,
+    CREATE,
     DELETE,
     UPDATE,
     Action,
@@ -30,6 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     Report,
     pull,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
 
 #: Seconds between two looks at whether a model has left the memory.
 UNLOAD_POLL = 0.5
@@ -85,29 +88,48 @@ class Executor:
         self._held = dict(held)
 
     def run(self, plan: Plan) -> Outcome:
-        """Fetch all there is to fetch, even after a failure; delete only if nothing failed."""
+        """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
         outcome = Outcome()
         for action in plan.actions:
             removal = action.kind in (DELETE, CLEANUP)
-            if removal and outcome.failures:
+            if outcome.failures and (removal or action.source):
                 break
             began = self._clock.now()
             after: Held | None = None
             try:
                 if removal:
                     self._delete(action)
+                elif action.kind == COPY:
+                    after = alias(self._client, action, self._held, self._list)
+                elif action.kind == CREATE:
+                    # Nothing is fetched, but a big model's header is read from a cold disk.
+                    limit = 10 * self._client.timeout
+                    after = create(self._client, action, self._held, self._list, timeout=limit)
                 else:
                     after = self._fetch(action)
             except errors.OllamaError as exc:
                 outcome.failures.append(exc)
                 if isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)):
                     break
+                if action.source:
+                    outcome.done += self._half_done(action, began)
                 continue
             size = after.size if after else action.bytes
             seconds = round(self._clock.now() - began, 3)
             outcome.done.append(Done(action, after.digest if after else None, size, seconds))
         outcome.held = self._held
         return outcome
+
+    def _half_done(self, action: Action, began: float) -> list[Done]:
+        """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""
+        try:
+            model = self._list().get(action.name.key)
+        except errors.OllamaError:
+            # The failure itself is told; what there is now cannot be.
+            return []
+        if model is None or model.digest == action.digest_before:
+            return []
+        return [Done(action, model.digest, model.size, round(self._clock.now() - began, 3))]
 
     # --- fetching -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 
@@ -54,6 +55,21 @@ def progress_argument_spec() -> dict[str, dict[str, Any]]:
         "_offers": {"type": "dict"},
         "_progress_file": {"type": "path"},
     }
+
+
+def models_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the option that declares models."""
+    entry = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": list(STATES)},
+        "digest": {"type": "str"},
+        "copy_of": {"type": "str"},
+        "from": {"type": "str"},
+        "system": {"type": "str"},
+        "template": {"type": "str"},
+        "parameters": {"type": "dict"},
+    }
+    return {"models": {"type": "list", "elements": "dict", "options": entry}}
 
 
 def registry_from_params(params: dict[str, Any]) -> Registry:

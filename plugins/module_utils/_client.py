@@ -254,6 +254,15 @@ class OllamaClient:
             body["insecure"] = True
         return self.stream("/api/pull", body, done=lambda line: line.get("status") == "success", timeout=timeout)
 
+    def create(self, model: str, base: str, *, timeout: float, **fields: Any) -> JsonStream:
+        """Start to create a model from another one and return the status lines; iteration ends normally only after ``success``.
+
+        :param base: exactly as the server lists it; in another spelling the server tries to pull it
+        :param fields: ``system``, ``template``, ``parameters``
+        """
+        body = {"model": model, "from": base, "stream": True, **fields}
+        return self.stream("/api/create", body, done=lambda line: line.get("status") == "success", timeout=timeout)
+
     def delete(self, model: str) -> None:
         """Delete a model; it should be unloaded before.
 

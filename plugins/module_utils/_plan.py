@@ -8,35 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, LATEST, Desired, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     RESERVED_NAMESPACE,
     ModelName,
     matches,
-    parse_digest,
     parse_listed,
-    parse_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 
-PRESENT, LATEST, ABSENT = "present", "latest", "absent"
-STATES = (PRESENT, LATEST, ABSENT)
-
-PULL, UPDATE, DELETE, CLEANUP = "pull", "update", "delete", "cleanup"
+PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Desired:
-    """One declared model; ``digest`` pins its manifest."""
-
-    name: ModelName
-    state: str = PRESENT
-    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +81,10 @@ class Action:
     bytes: int = 0
     #: digest that must be there afterwards, and all that mean the same
     wanted: frozenset[str] = frozenset()
+    #: what it is made from, with what over it, and what that changes
+    source: ModelName | None = None
+    recipe: Recipe | None = None
+    details: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,59 +101,29 @@ class Plan:
         return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
 
 
+@dataclass
+class Draft:
+    """A plan in the making."""
+
+    fetches: list[Action] = field(default_factory=list)
+    derived: list[Action] = field(default_factory=list)
+    deletes: list[Action] = field(default_factory=list)
+    cleanups: list[Action] = field(default_factory=list)
+    kept: list[tuple[ModelName, str]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        """Return the plan: fetch first, delete last.
+
+        :raises InvalidInput: with every reason not to begin
+        """
+        refuse(self.complaints)
+        actions = self.fetches + self.derived + self.deletes + self.cleanups
+        return Plan(tuple(actions), tuple(self.kept), tuple(self.warnings))
+
+
 NO_OFFER = Offer(problem="its source was not asked")
-
-
-def refuse(complaints: Sequence[str]) -> None:
-    """Raise all complaints at once, if there are any.
-
-    :raises InvalidInput: with one sentence for each
-    """
-    if not complaints:
-        return
-    if len(complaints) == 1:
-        raise InvalidInput(f"{complaints[0]}. Nothing was changed.")
-    listed = "; ".join(f"({number}) {text}" for number, text in enumerate(complaints, 1))
-    raise InvalidInput(f"{len(complaints)} complaints, nothing was changed: {listed}")
-
-
-def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[Desired]:
-    """Return the declared models in their order.
-
-    :param entries: dicts with ``name`` and, optionally, ``state`` and ``digest``
-    :param state: for entries that do not say theirs
-    :raises InvalidInput: with everything that is wrong in all of them
-    """
-    desired: list[Desired] = []
-    complaints: list[str] = []
-    seen: dict[str, str] = {}
-    for entry in entries:
-        shown = str(entry["name"])
-        wanted = entry.get("state") or state
-        try:
-            name = parse_name(shown)
-        except InvalidName as exc:
-            complaints.append(exc.message)
-            continue
-        if name.key in seen:
-            complaints.append(
-                f"'{seen[name.key]}' and '{shown}' are the same model, {name.short}, and both are declared; remove one"
-            )
-            continue
-        seen[name.key] = shown
-        digest = None
-        if entry.get("digest"):
-            try:
-                digest = parse_digest(str(entry["digest"]))
-            except InvalidInput as exc:
-                complaints.append(f"model '{shown}': {exc.message}")
-            if wanted != PRESENT:
-                complaints.append(
-                    f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
-                )
-        desired.append(Desired(name, wanted, digest))
-    refuse(complaints)
-    return desired
 
 
 def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
@@ -176,14 +139,23 @@ def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
 
 
 def guard_name(name: ModelName) -> ModelName:
-    """Return the name under which the old model is kept while a pinned one is pulled over it."""
+    """Return the name under which the old model is kept while another one takes its place."""
+    return _internal(name, "guard")
+
+
+def new_name(name: ModelName) -> ModelName:
+    """Return the name under which a model is created before it takes its place."""
+    return _internal(name, "new")
+
+
+def _internal(name: ModelName, tag: str) -> ModelName:
     label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
-    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:guard")
+    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:{tag}")
 
 
 def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> list[Held]:
-    """Return the models that ``exclusive`` is about: neither declared nor protected nor this collection's own."""
-    declared = {item.name.key for item in desired}
+    """Return the models that ``exclusive`` is about: not declared, needed by a declared one, protected or internal."""
+    declared = {item.name.key for item in desired} | {item.origin.name.key for item in desired if item.origin}
     return [
         model
         for key, model in held.items()
@@ -204,7 +176,7 @@ def questions(
     asked: list[ModelName] = []
     for item in desired:
         there = held.get(item.name.key)
-        if item.state == ABSENT:
+        if item.state == ABSENT or item.origin is not None:
             continue
         if item.digest is not None:
             needed = there is None or there.digest != item.digest
@@ -223,46 +195,50 @@ def questions(
 def make_plan(
     desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
 ) -> Plan:
-    """Return the actions that lead from what the server has to what is declared.
+    """Return the actions that lead from what the server has to what is declared, without what is made from others.
 
     :param offers: answers to :func:`questions`, by key
     :raises InvalidInput: with every reason not to begin
     """
-    fetches: list[Action] = []
-    deletes: list[Action] = []
-    cleanups: list[Action] = []
-    complaints: list[str] = []
-    warnings: list[str] = []
+    return decide(desired, held, offers, rules).plan()
+
+
+def decide(
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+) -> Draft:
+    """Return what :func:`make_plan` is made of."""
+    draft = Draft()
     for item in desired:
         there = held.get(item.name.key)
         offer = offers.get(item.name.key, NO_OFFER)
         if item.state == ABSENT:
             if there:
-                deletes.append(_delete(there, "declared absent"))
-        else:
+                draft.deletes.append(_delete(there, "declared absent"))
+        elif item.origin is None:
             action, complaint = _fetch(item, there, offer)
             if complaint:
-                complaints.append(complaint)
+                draft.complaints.append(complaint)
             elif action:
-                fetches.append(action)
+                draft.fetches.append(action)
                 if item.name.key in offers and offer.digest is None:
-                    warnings.append(_unread(item, there, offer))
-        guard = held.get(guard_name(item.name).key)
-        if guard:
-            cleanups.append(replace(_delete(guard, f"left over from an interrupted run for {item.name}"), kind=CLEANUP))
-    pruned, kept = _prune(desired, held, offers, rules)
+                    draft.warnings.append(_unread(item, there, offer))
+        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key)):
+            if left_over:
+                reason = f"left over from an interrupted run for {item.name}"
+                draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))
+    pruned, draft.kept = _prune(desired, held, offers, rules)
+    draft.deletes += pruned
     if rules.exclusive and not rules.allow_empty and not any(item.state != ABSENT for item in desired):
-        complaints.append(
+        draft.complaints.append(
             "exclusive is true and no model is declared present, which would empty the server; declare one, or set allow_empty: true"
         )
     elif len(pruned) > rules.max_delete:
         names = ", ".join(action.name.short for action in pruned)
-        complaints.append(
+        draft.complaints.append(
             f"exclusive would remove {len(pruned)} undeclared models, max_delete allows {rules.max_delete}: {names}; "
             "declare or protect them, or raise max_delete"
         )
-    refuse(complaints)
-    return Plan(tuple(fetches + deletes + pruned + cleanups), tuple(kept), tuple(warnings))
+    return draft
 
 
 def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | None, str]:

@@ -18,19 +18,17 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
     predicted,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    Desired,
     Held,
     Offer,
     Plan,
     Rules,
-    declare,
     held_models,
-    make_plan,
     predict,
     questions,
-    refuse,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
@@ -78,8 +76,8 @@ class Result:
                 result["diff"] = {
                     "before_header": "models before",
                     "after_header": "models after",
-                    "before": _lines(self.before.values()),
-                    "after": _lines(self.after.values()),
+                    "before": _lines(self.before.values()) + _fields(self.done, after=False),
+                    "after": _lines(self.after.values()) + _fields(self.done, after=True),
                 }
         return result
 
@@ -146,7 +144,7 @@ def converge(
     offers = {key: offer_from(value) for key, value in (known or {}).items()}
     answers = registry.manifests([name for name in asked if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
-    plan = make_plan(wanted.desired, held, offers, wanted.rules)
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, _shown(client, to_show(wanted.desired, held)))
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
     if not plan.actions:
@@ -199,6 +197,28 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
     """Return models as results show them, sorted by name."""
     ordered = sorted(models, key=lambda model: model.name.key)
     return [{"name": model.name.short, "digest": model.digest, "size": model.size} for model in ordered]
+
+
+def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
+    """Return what the server shows of some models, ``None`` for those whose files are missing."""
+    shown: dict[str, Any] = {}
+    for name in names:
+        try:
+            shown[name.key] = client.show(name.short)
+        except errors.ModelNotFound:
+            shown[name.key] = None
+    return shown
+
+
+def _fields(done: Iterable[Done], *, after: bool) -> str:
+    """Return the fields of created models that were changed, a line for each that is set."""
+    lines = []
+    for one in done:
+        for detail in one.action.details if one.changed else ():
+            value = detail.after if after else detail.before
+            if value is not None:
+                lines.append(f"{one.action.name} {detail.field}: {value}\n")
+    return "".join(lines)
 
 
 def _lines(models: Iterable[Held]) -> str:

@@ -10,11 +10,13 @@ module: ollama_model
 short_description: The set of models of an Ollama server
 version_added: 0.1.0
 description:
-  - Makes an Ollama server have the declared models, by pulling what is missing or outdated and removing what is not wanted.
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
+    and removing what is not wanted.
   - Whether something changed is decided by the digests of the models before and after.
-  - Models are fetched first, in the order of their declaration, and removed last, and only if all fetches went well.
+  - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
+    what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
     A model is unloaded before it is removed.
-  - Where nothing is to be done, the server gets one single request.
+  - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
   - Alchemorsel contributors (@alchemorsel)
@@ -22,6 +24,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.server
   - alchemorsel.ollama.source
   - alchemorsel.ollama.progress
+  - alchemorsel.ollama.models
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -40,34 +43,6 @@ attributes:
   platform:
     platforms: posix
 options:
-  models:
-    description:
-      - The declared models. Names are compared as the server does it, so V(llama3.2), V(library/llama3.2:latest) and
-        V(Llama3.2:LATEST) are one model, and declaring it twice is refused.
-      - Exactly one of O(models) and O(name) must be given.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description:
-          - Name of the model in any form that Ollama takes, such as V(llama3.2:3b), V(hf.co/org/repo:Q4_K_M) or
-            V(registry.example:5000/team/model:tag). Without a tag, V(latest) is meant.
-          - Cloud models and the tags C(cloud), C(local) and those that end in C(-cloud) are refused, since the API gives them another meaning.
-        type: str
-        required: true
-      state:
-        description:
-          - V(present) pulls the model if it is missing, and never touches it when it is there.
-          - V(latest) also pulls it when the manifest at its source differs, which one request to the source tells.
-          - V(absent) removes it.
-          - If not given, the O(state) of the module is used.
-        type: str
-        choices: [present, latest, absent]
-      digest:
-        description:
-          - Exactly this manifest, V(sha256:) and 64 hexadecimal digits, goes with O(models[].state=present) only.
-          - If the server has another one, the source is asked first. If the source does not serve this digest, the module fails and changes nothing.
-        type: str
   name:
     description:
       - Names of models, the short form of O(models).
@@ -153,6 +128,16 @@ EXAMPLES = r"""
         state: latest
       - name: codellama:7b
         digest: sha256:8fdf8f752f6e80de33e82f381aba784c025982752cd1ae9377add66449d2225f
+      - name: assistant
+        from: llama3.2:3b
+        system: You answer in one sentence.
+        parameters:
+          temperature: 0.2
+          num_ctx: 8192
+          stop:
+            - "###"
+      - name: chat
+        copy_of: assistant
       - name: phi3
         state: absent
     exclusive: true
@@ -221,7 +206,8 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(delete), or V(cleanup) of what an interrupted run left behind.
+      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
+        V(delete), or V(cleanup) of what an interrupted run left behind.
       type: str
       returned: success
     reason:
@@ -284,31 +270,27 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
     client_from_params,
     fail,
+    models_argument_spec,
     progress_argument_spec,
     registry_from_params,
     server_argument_spec,
     source_argument_spec,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, converge, wanted_from_params
 
 
 def argument_spec() -> dict[str, Any]:
     """Return the module's options."""
-    state = {"type": "str", "choices": list(STATES)}
     return {
         **server_argument_spec(),
         **source_argument_spec(),
         **progress_argument_spec(),
-        "models": {
-            "type": "list",
-            "elements": "dict",
-            "options": {"name": {"type": "str", "required": True}, "state": state, "digest": {"type": "str"}},
-        },
+        **models_argument_spec(),
         "name": {"type": "list", "elements": "str"},
-        "state": {**state, "default": "present"},
+        "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "exclusive": {"type": "bool", "default": False},
         "protect": {"type": "list", "elements": "str", "default": []},
         "max_delete": {"type": "int", "default": 5},

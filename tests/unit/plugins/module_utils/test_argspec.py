@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import progress, server, source
+from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import models, progress, server, source
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 
 SPECS = {
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
+    "models": (models.ModuleDocFragment, _argspec.models_argument_spec),
     "source": (source.ModuleDocFragment, _argspec.source_argument_spec),
 }
 PARAMS = {
@@ -38,6 +39,15 @@ def test_fragment_equals_spec(name):
         option: {key: entry[key] for key in ("type", "default", "elements") if key in entry}
         for option, entry in spec().items()
         if not option.startswith("_")
+    }
+
+
+def test_fragment_equals_spec_of_an_entry():
+    documented = yaml.safe_load(models.ModuleDocFragment.DOCUMENTATION)["options"]["models"]["suboptions"]
+    keys = ("type", "elements", "choices", "required")
+    assert {option: {key: entry[key] for key in keys if key in entry} for option, entry in documented.items()} == {
+        option: {key: entry[key] for key in keys if key in entry}
+        for option, entry in _argspec.models_argument_spec()["models"]["options"].items()
     }
 
 

@@ -9,20 +9,22 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import (
+    ABSENT,
+    LATEST,
+    PRESENT,
+    Desired,
+    declare,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    ABSENT,
     CLEANUP,
     DELETE,
-    LATEST,
-    PRESENT,
     UNKNOWN,
-    Desired,
     Held,
     Offer,
     Rules,
-    declare,
     guard_name,
     held_models,
     make_plan,

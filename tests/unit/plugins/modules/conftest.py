@@ -59,7 +59,7 @@ def run(run_module, ollama):
     """Run the module once; what it says is compared with what the server then has."""
 
     def once(check_mode=False, **options):
-        before = dict(ollama.held)
+        before, earlier = dict(ollama.held), len(ollama.server.requests)
         options = {
             "url": ollama.url,
             "insecure_registries": [ollama.host],
@@ -70,7 +70,7 @@ def run(run_module, ollama):
         result = run_module(ollama_model, options, check_mode)
         if check_mode:
             assert ollama.held == before
-            sent = [f"{method} {path}" for method, path, _body in ollama.server.requests]
+            sent = [f"{method} {path}" for method, path, _body in ollama.server.requests[earlier:]]
             assert not [request for request in sent if request.startswith(WRITES)]
         elif "models" in result:
             shown = {model["name"]: model["digest"] for model in result["models"]}

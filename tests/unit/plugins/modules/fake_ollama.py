@@ -11,8 +11,10 @@ from typing import Any
 
 from scripted_server import Reply, ScriptedServer
 
+from tests.unit.created_models import Content
+
 #: requests that change something
-WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/generate")
+WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/create", "POST /api/generate")
 BLOB = "sha256:" + "b" * 64
 
 
@@ -32,6 +34,8 @@ class FakeOllama:
     def __init__(self, start: Any, version: str = "0.32.15") -> None:
         self.held: dict[str, str] = {}
         self.loaded: set[str] = set()
+        #: digest -> what a model with this digest consists of
+        self.contents: dict[str, Content] = {}
         #: lines of the next pulls instead of the usual ones; a function of the model does what it likes
         self.pulls: list[Any] = []
         self.server: ScriptedServer = start({})
@@ -46,7 +50,8 @@ class FakeOllama:
                 "/api/delete": self._delete,
                 "/api/copy": self._copy,
                 "/api/generate": self._generate,
-                "/api/show": lambda body: {"details": {}, "system": f"system of {body['model']}"},
+                "/api/create": self._create,
+                "/api/show": self._show,
             }
         )
 
@@ -106,6 +111,18 @@ class FakeOllama:
     def _copy(self, body: Any) -> Reply:
         self.held[body["destination"]] = self.held[body["source"]]
         return Reply()
+
+    def _create(self, body: Any) -> Reply:
+        digest = self.held[body["from"]]
+        base = self.contents.setdefault(digest, Content(weights=digest))
+        content = base.over(body["from"], body)
+        self.contents[content.digest] = content
+        self.held[body["model"]] = content.digest
+        return Reply(lines=[{"status": "writing manifest"}, {"status": "success"}])
+
+    def _show(self, body: Any) -> Any:
+        content = self.contents.get(self.held.get(body["model"], ""))
+        return content.show() if content else {"details": {}, "system": f"system of {body['model']}"}
 
     def _generate(self, body: Any) -> dict[str, Any]:
         assert body["keep_alive"] == 0

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The declared models; kept in step with _argspec.models_argument_spec by a test."""
+
+    DOCUMENTATION = r"""
+options:
+  models:
+    description:
+      - The declared models. Names are compared as the server does it, so V(llama3.2), V(library/llama3.2:latest) and
+        V(Llama3.2:LATEST) are one model, and declaring it twice is refused.
+      - Exactly one of O(models) and O(name) must be given.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name of the model in any form that Ollama takes, such as V(llama3.2:3b), V(hf.co/org/repo:Q4_K_M) or
+            V(registry.example:5000/team/model:tag). Without a tag, V(latest) is meant.
+          - Cloud models and the tags C(cloud), C(local) and those that end in C(-cloud) are refused, since the API gives them another meaning.
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) pulls the model if it is missing, and never touches it when it is there.
+          - V(latest) also pulls it when the manifest at its source differs, which one request to the source tells.
+          - V(absent) removes it.
+          - If not given, the O(state) of the module is used.
+        type: str
+        choices: [present, latest, absent]
+      digest:
+        description:
+          - Exactly this manifest, V(sha256:) and 64 hexadecimal digits, goes with O(models[].state=present) only.
+          - If the server has another one, the source is asked first. If the source does not serve this digest, the module fails and changes nothing.
+        type: str
+      copy_of:
+        description:
+          - The model is an alias, kept on the digest of this other model, which must be there or declared.
+          - Aliases are switched after all fetches, and only if these went well. O(exclusive) keeps the other model.
+        type: str
+      from:
+        description:
+          - The model is created from this other model, which must be there or declared, with O(models[].system), O(models[].template)
+            and O(models[].parameters) over what that one has. O(exclusive) keeps the other model.
+          - It is created again when its base has changed, and when a field differs from the declaration or is no longer declared.
+            The old model stays until the new one is there.
+          - To tell, the server is asked to show the model and its base, one request for each. Where it does not show enough, the model
+            is created under another name and the digests are compared.
+        type: str
+      system:
+        description:
+          - System text. An empty one keeps that of the base, which Ollama cannot remove.
+        type: str
+      template:
+        description:
+          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base.
+        type: str
+      parameters:
+        description:
+          - Parameters such as C(temperature), C(num_ctx) and C(stop), over those of the base. Names that Ollama does not know are refused.
+          - Texts are converted to the type of the parameter, since that is what templates give; V("0.2") becomes V(0.2). C(stop) is a list of
+            texts, an empty one removes those of the base.
+        type: dict
+"""

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Gives a name to another model, so that there is a model under that name at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Callable
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action, Held, guard_name, new_name
+
+#: Lists the server's models anew.
+Listing = Callable[[], Mapping[str, Held]]
+
+
+def alias(client: OllamaClient, action: Action, held: Mapping[str, Held], listing: Listing) -> Held:
+    """Let a name have the digest of the action's source, and return the model as the server lists it then."""
+    target = _source(client, action, held)
+    there = held.get(action.name.key)
+    if there is not None and there.digest == target.digest:
+        return there
+    switch(client, target.name, action.name, there)
+    after = listing().get(action.name.key)
+    if after is None or after.digest != target.digest:
+        raise errors.BadAnswer(
+            f"{action.name} was copied from {target.name} with digest {target.digest}, but the server lists "
+            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
+            url=client.url,
+        )
+    return after
+
+
+def create(client: OllamaClient, action: Action, held: Mapping[str, Held], listing: Listing, *, timeout: float) -> Held:
+    """Create a model beside the one that is there, let it take its place, and return it as the server lists it then.
+
+    :param timeout: seconds for the creation
+    """
+    base = _source(client, action, held)
+    recipe = action.recipe or Recipe()
+    new = new_name(action.name)
+    try:
+        for _line in client.create(new.short, base.name.short, timeout=timeout, **recipe.body()):
+            # The base is there, so that a creation has nothing to tell before its end.
+            pass
+    except errors.BadAnswer as exc:
+        raise errors.BadAnswer(
+            f"{action.name} cannot be created from {base.name}: {exc.error or exc.message}; correct its declaration. "
+            "A model that was there before is still there",
+            url=exc.url,
+            http_status=exc.http_status,
+            error=exc.error,
+        ) from exc
+    now = listing()
+    made, there = now.get(new.key), now.get(action.name.key)
+    if made is None:
+        raise errors.BadAnswer(
+            f"the creation of {action.name} from {base.name} ended with success, but the server does not list the model; "
+            "the server's disk may be full",
+            url=client.url,
+        )
+    if there is None or there.digest != made.digest:
+        switch(client, made.name, action.name, there)
+    client.delete(made.name.short)
+    after = listing().get(action.name.key)
+    if after is None or after.digest != made.digest:
+        raise errors.BadAnswer(
+            f"{action.name} was created with digest {made.digest}, but the server lists "
+            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
+            url=client.url,
+        )
+    return after
+
+
+def _source(client: OllamaClient, action: Action, held: Mapping[str, Held]) -> Held:
+    """Return the model that another one is made from, spelled as the server has it: a creation minds the case."""
+    source = held.get(action.source.key) if action.source else None
+    if source is None:
+        raise errors.ModelNotFound(
+            f"{action.name} should be made from {action.source}, which the server no longer has; somebody else removed it. "
+            "Run again",
+            url=client.url,
+        )
+    return source
+
+
+def switch(client: OllamaClient, source: ModelName, name: ModelName, there: Held | None) -> None:
+    """Copy a model over another one.
+
+    A copy leaves the layers of what was there behind for good; a deletion takes them away if nobody else uses them.
+    So the old model gets a second name first, which is deleted last.
+    """
+    guard = guard_name(name)
+    if there is not None:
+        client.copy(there.name.short, guard.short)
+    client.copy(source.short, name.short)
+    if there is not None:
+        client.delete(guard.short)
