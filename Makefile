@@ -137,7 +137,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-docker molecule-default
+TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-default
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
