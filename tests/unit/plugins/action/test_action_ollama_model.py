@@ -152,7 +152,9 @@ def test_a_background_that_cannot_be_started(host, monkeypatch):
     monkeypatch.setattr(
         one.plugin,
         "_execute_module",
-        lambda wrap_async=False, **_: {"failed": True, "msg": "no", "changed": True} if wrap_async else one.direct[0],
+        lambda wrap_async=False, **others: (
+            {"failed": True, "msg": "no", "changed": True} if wrap_async else one.direct[0]
+        ),
     )
     assert one.run() == {"failed": True, "msg": "no", "changed": False}
     assert one.task.async_val == 0
