@@ -25,6 +25,16 @@ options:
         about as many lines as four would.
     type: float
     default: 5.0
+  _defer:
+    description: Set by the action plugin only. Answers that long work is due instead of beginning it.
+    type: bool
+    default: false
+  _offers:
+    description: Set by the action plugin only. What the sources said when the work was put off.
+    type: dict
+  _progress_file:
+    description: Set by the action plugin only. Where the progress is written.
+    type: path
 attributes:
   action:
     description: Has a corresponding action plugin, so that parts of it run on the controller.

@@ -38,7 +38,6 @@ def test_fragment_equals_spec(name):
     } == {
         option: {key: entry[key] for key in ("type", "default", "elements") if key in entry}
         for option, entry in spec().items()
-        if not option.startswith("_")
     }
 
 
