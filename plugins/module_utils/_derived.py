@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
@@ -30,7 +31,7 @@ NO_RULES = Rules()
 
 #: Answers of ``/api/show`` by key; ``None`` for a model that the server lists but cannot show, since files are missing.
 Shown = Mapping[str, Optional[Mapping[str, Any]]]
-NOTHING_SHOWN: Shown = {}
+NOTHING_SHOWN: Shown = MappingProxyType({})
 
 
 def to_show(desired: Sequence[Desired], held: Mapping[str, Held]) -> list[ModelName]:

@@ -83,9 +83,9 @@ def literal(value: Any) -> str:
         return "<nil>"
     if isinstance(value, str):
         return '"' + "".join(_character(character) for character in value) + '"'
-    digits, _, exponent = f"{float(value)!r}".partition("e")
+    digits, _mark, exponent = f"{float(value)!r}".partition("e")
     if not exponent and abs(float(value)) >= 1e6 and float(value).is_integer():
-        digits, _, exponent = f"{float(value):.16e}".partition("e")
+        digits, _mark, exponent = f"{float(value):.16e}".partition("e")
         digits = digits.rstrip("0")
         if float(f"{digits}0e{exponent}") != float(value):
             return f"{float(value):.0f}"

@@ -141,7 +141,7 @@ def test_long_work_is_watched_to_its_end(host, result, yes):
     assert kinds == ["direct", "background", "status", "status", "cleanup"]
     _kind, limit, arguments = one.calls[1]
     assert (limit, one.task.async_val, arguments["name"], arguments["_offers"]) == (7501, 0, "m", {"m": {}})
-    folder, _, name = arguments["_progress_file"].rpartition("/")
+    folder, _slash, name = arguments["_progress_file"].rpartition("/")
     assert folder == "~/.ansible_async"
     assert f"/root/.ansible_async/{name}" in one.commands[0]
     assert "kill -0 77" in one.commands[1]
