@@ -37,11 +37,19 @@ as_root() {
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
-# Whether the engine that `ensure` started by hand still runs; after a reboot its number may be another process's.
-ours_runs() { [[ -f $pid_file && $(cat "/proc/$(cat "$pid_file")/comm" 2>/dev/null) == dockerd ]]; }
+# Whether a process is a living dockerd. After a reboot the number may be another process's; one that was killed and is not
+# reaped yet (state Z) does not live.
+lives() {
+  local status
+  status=$(cat "/proc/$1/status" 2>/dev/null) || return 1
+  [[ $status == *$'Name:\tdockerd'* && $status != *$'State:\tZ'* ]]
+}
+
+# Whether the engine that `ensure` started by hand still runs.
+ours_runs() { [[ -f $pid_file ]] && lives "$(cat "$pid_file")"; }
 
 # Whether the pid file of the engine itself names a living one, whoever started it: it is only starting, or it hangs.
-another_runs() { [[ $(cat "/proc/$(cat /var/run/docker.pid 2>/dev/null)/comm" 2>/dev/null) == dockerd ]]; }
+another_runs() { [[ -f /var/run/docker.pid ]] && lives "$(cat /var/run/docker.pid)"; }
 
 under_systemd() { [[ -d /run/systemd/system ]]; }
 
@@ -76,7 +84,7 @@ start_by_hand() {
 }
 
 ensure() {
-  local missing=() dockerd
+  local missing=() second
   command -v docker >/dev/null || missing+=(docker.io)
   command -v debootstrap >/dev/null || [[ -x /usr/sbin/debootstrap ]] || missing+=(debootstrap)
   if ! answers && ! command -v dockerd >/dev/null && [[ ! -x /usr/sbin/dockerd ]]; then
@@ -97,11 +105,14 @@ ensure() {
       echo docker.service >"$unit_file"
     elif ours_runs; then
       say "waiting for the engine with pid $(cat "$pid_file")"
-    elif another_runs; then
-      say "waiting for the engine with pid $(cat /var/run/docker.pid), which was started elsewhere"
     else
-      dockerd=$(PATH=$PATH:/usr/sbin command -v dockerd)
-      start_by_hand "$dockerd"
+      another_runs && say "waiting for the engine with pid $(cat /var/run/docker.pid), which was started elsewhere"
+      # It may also be about to end: then there is one to start.
+      for ((second = 0; second < start_timeout; second++)); do
+        if answers || ! another_runs; then break; fi
+        sleep 1
+      done
+      if ! answers && ! another_runs; then start_by_hand "$(PATH=$PATH:/usr/sbin command -v dockerd)"; fi
     fi
   fi
   local deadline=$((SECONDS + start_timeout))
