@@ -37,19 +37,20 @@ as_root() {
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
-# Whether a process is a living dockerd. After a reboot the number may be another process's; one that was killed and is not
+# lives PID NAME: whether a process is a living one of that name. After a reboot the number may be another process's; one
+# that was killed and is not
 # reaped yet (state Z) does not live.
 lives() {
   local status
   status=$(cat "/proc/$1/status" 2>/dev/null) || return 1
-  [[ $status == *$'Name:\tdockerd'* && $status != *$'State:\tZ'* ]]
+  [[ $status == *$'Name:\t'"$2"$'\n'* && $status != *$'State:\tZ'* ]]
 }
 
 # Whether the engine that `ensure` started by hand still runs.
-ours_runs() { [[ -f $pid_file ]] && lives "$(cat "$pid_file")"; }
+ours_runs() { [[ -f $pid_file ]] && lives "$(cat "$pid_file")" dockerd; }
 
 # Whether the pid file of the engine itself names a living one, whoever started it: it is only starting, or it hangs.
-another_runs() { [[ -f /var/run/docker.pid ]] && lives "$(cat /var/run/docker.pid)"; }
+another_runs() { [[ -f /var/run/docker.pid ]] && lives "$(cat /var/run/docker.pid)" dockerd; }
 
 under_systemd() { [[ -d /run/systemd/system ]]; }
 
@@ -78,6 +79,9 @@ start_by_hand() {
   # The shell that is left behind writes its own pid and then becomes dockerd, so the pid file is exact.
   # A pid file of a killed engine would make the next one refuse to start.
   as_root rm -f /var/run/docker.pid
+  # The same with its containerd, which it would take for running and wait for.
+  local containerd=/var/run/docker/containerd/containerd.pid
+  if [[ -f $containerd ]] && ! lives "$(cat "$containerd")" containerd; then as_root rm -f "$containerd"; fi
   as_root setsid bash -c 'echo "$$" >"$1"; exec "$2" --group "$3"' engine "$pid_file" "$dockerd" "$group" \
     </dev/null >>"$log_file" 2>&1 &
   disown
