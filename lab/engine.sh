@@ -38,8 +38,7 @@ as_root() {
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 # lives PID NAME: whether a process is a living one of that name. After a reboot the number may be another process's; one
-# that was killed and is not
-# reaped yet (state Z) does not live.
+# that was killed and is not reaped yet (state Z) does not live.
 lives() {
   local status
   status=$(cat "/proc/$1/status" 2>/dev/null) || return 1
