@@ -72,6 +72,26 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
     return {"models": {"type": "list", "elements": "dict", "options": entry}}
 
 
+def removal_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that say what is removed that nobody declared."""
+    return {
+        "exclusive": {"type": "bool", "default": False},
+        "protect": {"type": "list", "elements": "str", "default": []},
+        "max_delete": {"type": "int", "default": 5},
+        "allow_empty": {"type": "bool", "default": False},
+        "prune_local": {"type": "bool", "default": False},
+    }
+
+
+def pulls_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the limits of pulls."""
+    return {
+        "pull_timeout": {"type": "float", "default": 7200.0},
+        "stall_timeout": {"type": "float", "default": 20.0},
+        "retries": {"type": "int", "default": 5},
+    }
+
+
 def registry_from_params(params: dict[str, Any]) -> Registry:
     """Return a reader of sources for the options of :func:`source_argument_spec`.
 

@@ -138,13 +138,9 @@ def converge(
     :param progress: what is told of the pulls
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
-    held = held_models(client.tags())
-    result.before = result.after = {key: model for key, model in held.items() if not model.name.internal}
-    asked = questions(wanted.desired, held, wanted.rules, predict=check_mode)
-    offers = {key: offer_from(value) for key, value in (known or {}).items()}
-    answers = registry.manifests([name for name in asked if name.key not in offers])
-    offers.update({key: offer(answer) for key, answer in answers.items()})
-    plan = plan_all(wanted.desired, held, offers, wanted.rules, _shown(client, to_show(wanted.desired, held)))
+    seen = look(client, registry, wanted, known or {}, predict=check_mode)
+    held, plan = seen.held, seen.plan
+    result.before = result.after = public(held)
     result.kept = list(plan.kept)
     result.warnings = list(plan.warnings)
     if not plan.actions:
@@ -161,7 +157,7 @@ def converge(
         result.warnings = []
         result.work_due = {
             "seconds": longest(plan, wanted.limits, client.timeout),
-            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in offers.items()},
+            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
         }
         return
     report = None
@@ -171,9 +167,41 @@ def converge(
     executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
     outcome = executor.run(plan)
     result.done = outcome.done
-    result.after = {key: model for key, model in outcome.held.items() if not model.name.internal}
+    result.after = public(outcome.held)
     if outcome.failures:
         raise _together(outcome.failures)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the server has, what the sources of its models say, and the plan that follows."""
+
+    held: dict[str, Held]
+    offers: dict[str, Offer]
+    plan: Plan
+
+
+def look(
+    client: OllamaClient, registry: Registry, wanted: Wanted, known: Mapping[str, Any], *, predict: bool = False
+) -> Seen:
+    """Ask server and sources for what has to be known, and make the plan; changes nothing.
+
+    :param known: answers of sources that were asked before
+    :param predict: ask also for what a run would learn by itself
+    :raises OllamaError: if it cannot be done
+    """
+    held = held_models(client.tags())
+    offers = {key: offer_from(value) for key, value in known.items()}
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict)
+    answers = registry.manifests([name for name in asked if name.key not in offers])
+    offers.update({key: offer(answer) for key, answer in answers.items()})
+    shown = _shown(client, to_show(wanted.desired, held))
+    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+
+
+def public(held: Mapping[str, Held]) -> dict[str, Held]:
+    """Return the models without those that this collection makes for itself while it works."""
+    return {key: model for key, model in held.items() if not model.name.internal}
 
 
 def longest(plan: Plan, limits: Limits, timeout: float) -> float:

@@ -6,46 +6,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Callable
-
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action, Held, guard_name, new_name
 
-#: Lists the server's models anew.
-Listing = Callable[[], Mapping[str, Held]]
 
-
-def alias(client: OllamaClient, action: Action, held: Mapping[str, Held], listing: Listing) -> Held:
+def alias(live: Live, action: Action) -> Held:
     """Let a name have the digest of the action's source, and return the model as the server lists it then."""
-    target = _source(client, action, held)
-    there = held.get(action.name.key)
+    target = _source(live, action)
+    there = live.held.get(action.name.key)
     if there is not None and there.digest == target.digest:
         return there
-    switch(client, target.name, action.name, there)
-    after = listing().get(action.name.key)
+    switch(live.client, target.name, action.name, there)
+    after = live.list().get(action.name.key)
     if after is None or after.digest != target.digest:
         raise errors.BadAnswer(
             f"{action.name} was copied from {target.name} with digest {target.digest}, but the server lists "
             f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
-            url=client.url,
+            url=live.client.url,
         )
     return after
 
 
-def create(client: OllamaClient, action: Action, held: Mapping[str, Held], listing: Listing, *, timeout: float) -> Held:
+def create(live: Live, action: Action, *, timeout: float) -> Held:
     """Create a model beside the one that is there, let it take its place, and return it as the server lists it then.
 
     :param timeout: seconds for the creation
     """
-    base = _source(client, action, held)
+    base = _source(live, action)
     recipe = action.recipe or Recipe()
     new = new_name(action.name)
     try:
-        for _line in client.create(new.short, base.name.short, timeout=timeout, **recipe.body()):
+        for _line in live.client.create(new.short, base.name.short, timeout=timeout, **recipe.body()):
             # The base is there, so that a creation has nothing to tell before its end.
             pass
     except errors.BadAnswer as exc:
@@ -56,35 +51,35 @@ def create(client: OllamaClient, action: Action, held: Mapping[str, Held], listi
             http_status=exc.http_status,
             error=exc.error,
         ) from exc
-    now = listing()
+    now = live.list()
     made, there = now.get(new.key), now.get(action.name.key)
     if made is None:
         raise errors.BadAnswer(
             f"the creation of {action.name} from {base.name} ended with success, but the server does not list the model; "
             "the server's disk may be full",
-            url=client.url,
+            url=live.client.url,
         )
     if there is None or there.digest != made.digest:
-        switch(client, made.name, action.name, there)
-    client.delete(made.name.short)
-    after = listing().get(action.name.key)
+        switch(live.client, made.name, action.name, there)
+    live.client.delete(made.name.short)
+    after = live.list().get(action.name.key)
     if after is None or after.digest != made.digest:
         raise errors.BadAnswer(
             f"{action.name} was created with digest {made.digest}, but the server lists "
             f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
-            url=client.url,
+            url=live.client.url,
         )
     return after
 
 
-def _source(client: OllamaClient, action: Action, held: Mapping[str, Held]) -> Held:
+def _source(live: Live, action: Action) -> Held:
     """Return the model that another one is made from, spelled as the server has it: a creation minds the case."""
-    source = held.get(action.source.key) if action.source else None
+    source = live.held.get(action.source.key) if action.source else None
     if source is None:
         raise errors.ModelNotFound(
             f"{action.name} should be made from {action.source}, which the server no longer has; somebody else removed it. "
             "Run again",
-            url=client.url,
+            url=live.client.url,
         )
     return source
 

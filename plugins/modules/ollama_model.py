@@ -25,6 +25,8 @@ extends_documentation_fragment:
   - alchemorsel.ollama.source
   - alchemorsel.ollama.progress
   - alchemorsel.ollama.models
+  - alchemorsel.ollama.removal
+  - alchemorsel.ollama.pulls
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -54,50 +56,6 @@ options:
     type: str
     choices: [present, latest, absent]
     default: present
-  exclusive:
-    description:
-      - Whether models that are not declared are removed.
-      - A model whose source no longer serves the same digest, or cannot be read from the host, is kept and listed in RV(kept), unless O(prune_local=true).
-    type: bool
-    default: false
-  protect:
-    description:
-      - Shell patterns of names that O(exclusive) never removes. A pattern is compared with the whole name, with and without its tag.
-    type: list
-    elements: str
-    default: []
-  max_delete:
-    description:
-      - How many undeclared models O(exclusive) may remove. If there are more, the module fails and changes nothing.
-    type: int
-    default: 5
-  allow_empty:
-    description:
-      - Whether O(exclusive) may be used without a single model declared V(present) or V(latest).
-    type: bool
-    default: false
-  prune_local:
-    description:
-      - Whether O(exclusive) also removes what could not be had again.
-    type: bool
-    default: false
-  pull_timeout:
-    description:
-      - Seconds that the pull of one model may take, all retries included.
-    type: float
-    default: 7200.0
-  stall_timeout:
-    description:
-      - Seconds without a byte after which a download is cut and resumed. Counts only while a blob is downloaded, not while the server
-        asks for the manifest or verifies.
-      - The server gives up a stalled part after 30 seconds and throws its bytes away, so this should be less.
-    type: float
-    default: 20.0
-  retries:
-    description:
-      - How often in a row a pull that failed without getting any further is tried again, with growing pauses.
-    type: int
-    default: 5
   allow_vulnerable_version:
     description:
       - Whether a server below version 0.17.1, which is open to CVE-2026-7482, is worked with. It is checked when there is something to do.
@@ -272,7 +230,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     fail,
     models_argument_spec,
     progress_argument_spec,
+    pulls_argument_spec,
     registry_from_params,
+    removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
 )
@@ -289,16 +249,10 @@ def argument_spec() -> dict[str, Any]:
         **source_argument_spec(),
         **progress_argument_spec(),
         **models_argument_spec(),
+        **removal_argument_spec(),
+        **pulls_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
-        "exclusive": {"type": "bool", "default": False},
-        "protect": {"type": "list", "elements": "str", "default": []},
-        "max_delete": {"type": "int", "default": 5},
-        "allow_empty": {"type": "bool", "default": False},
-        "prune_local": {"type": "bool", "default": False},
-        "pull_timeout": {"type": "float", "default": 7200.0},
-        "stall_timeout": {"type": "float", "default": 20.0},
-        "retries": {"type": "int", "default": 5},
         "allow_vulnerable_version": {"type": "bool", "default": False},
     }
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import models, progress, server, source
+from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
+    models,
+    progress,
+    pulls,
+    removal,
+    server,
+    source,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 
@@ -15,6 +22,8 @@ SPECS = {
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
     "models": (models.ModuleDocFragment, _argspec.models_argument_spec),
+    "pulls": (pulls.ModuleDocFragment, _argspec.pulls_argument_spec),
+    "removal": (removal.ModuleDocFragment, _argspec.removal_argument_spec),
     "source": (source.ModuleDocFragment, _argspec.source_argument_spec),
 }
 PARAMS = {

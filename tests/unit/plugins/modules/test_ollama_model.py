@@ -187,6 +187,8 @@ def test_options_equal_documentation():
         ollama_model.source_argument_spec,
         ollama_model.progress_argument_spec,
         ollama_model.models_argument_spec,
+        ollama_model.removal_argument_spec,
+        ollama_model.pulls_argument_spec,
     )
     assert set(documented) == own.difference(*(options() for options in shared))
     examples = yaml.safe_load(ollama_model.EXAMPLES)

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Removes models: out of memory first, then from the server."""
+
+from __future__ import annotations
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
+
+#: Seconds between two looks at whether a model has left the memory.
+UNLOAD_POLL = 0.5
+
+
+def delete(live: Live, action: Action, clock: Clock) -> None:
+    """Unload and remove a model."""
+    _unload(live, action.name, clock)
+    remove(live, action.name)
+    live.forget(action.name)
+
+
+def remove(live: Live, name: ModelName) -> None:
+    """Remove a model that is not loaded; one that is gone already is as it should be."""
+    try:
+        live.client.delete(name.short)
+    except errors.ModelNotFound:
+        # Somebody else was faster; it is as it should be.
+        return
+
+
+def _unload(live: Live, name: ModelName, clock: Clock) -> None:
+    """Take a model out of memory: after its removal it could not be unloaded by name any more."""
+    if not _loaded(live, name):
+        return
+    try:
+        live.client.unload(name.short)
+    except (errors.ModelNotFound, errors.BadAnswer):
+        # A model whose blobs are missing cannot be unloaded and holds no memory under this name.
+        return
+    deadline = clock.now() + live.client.timeout
+    while _loaded(live, name):
+        if clock.now() >= deadline:
+            raise errors.ServerBusy(
+                f"{name} is still answering requests {live.client.timeout:g} s after it was unloaded, so it was not "
+                "deleted; run again when it is idle, or restart the server if it hangs",
+                url=live.client.url,
+            )
+        clock.sleep(UNLOAD_POLL)
+
+
+def _loaded(live: Live, name: ModelName) -> bool:
+    return any(parse_listed(str(item.get("name", ""))).key == name.key for item in live.client.ps())
