@@ -45,6 +45,7 @@ class Offer:
     :param digests: all digests under which a server may list that manifest
     :param gone: the source was read and does not have the model
     :param problem: why there is no digest, one sentence
+    :param blobs: size of each blob by digest; empty if they are not known
     """
 
     digest: str | None = None
@@ -52,6 +53,7 @@ class Offer:
     size: int = 0
     gone: bool = False
     problem: str = ""
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
     def same(self, one: str, other: str) -> bool:
         """Tell whether two digests mean one manifest."""
@@ -85,6 +87,8 @@ class Action:
     source: ModelName | None = None
     recipe: Recipe | None = None
     details: tuple[Difference, ...] = ()
+    #: size of each blob of what is pulled, by digest; empty if they are not known
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -272,7 +276,8 @@ def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | No
         reason = "the source cannot be read from here, so it is pulled and compared"
     after = item.digest or offer.digest or UNKNOWN
     kind = UPDATE if there else PULL
-    return Action(kind, there.name if there else item.name, reason, before, after, offer.size, wanted), ""
+    name = there.name if there else item.name
+    return Action(kind, name, reason, before, after, offer.size, wanted, blobs=offer.blobs), ""
 
 
 def _unread(item: Desired, there: Held | None, offer: Offer) -> str:

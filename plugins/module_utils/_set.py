@@ -212,7 +212,7 @@ def longest(plan: Plan, limits: Limits, timeout: float) -> float:
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
-        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
+        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size, blobs=answer.blobs)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
 
 
