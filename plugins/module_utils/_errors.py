@@ -129,6 +129,14 @@ class StreamBroken(OllamaError):
     retry = True
 
 
+class ServerLocked(OllamaError):
+    """Another run on this machine works on the server."""
+
+
+class LockUnusable(OllamaError):
+    """The lock of a server cannot be used."""
+
+
 class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
 
