@@ -137,6 +137,10 @@ class LockUnusable(OllamaError):
     """The lock of a server cannot be used."""
 
 
+class Interrupted(OllamaError):
+    """The run was given up while this went on."""
+
+
 class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
 

@@ -63,9 +63,9 @@ class Holder:
     since: float
     working: bool = True
 
-    def words(self, now: float) -> str:
-        """Return who it is and for how long."""
-        return f"process {self.pid}, which began {human_time(now - self.since)} ago"
+    def age(self, now: float) -> str:
+        """Return when it began."""
+        return f"began {human_time(now - self.since)} ago"
 
 
 def parse_holder(text: str) -> Holder | None:
@@ -146,11 +146,12 @@ class ServerLock:
     def _wait(self, path: str, said: str, deadline: float, timeout: float) -> None:
         """Wait until the next try, unless the time is up."""
         holder = parse_holder(said)
-        words = holder.words(self._wall()) if holder else "a process that the lock file does not name"
+        words = f"process {holder.pid}" if holder else "a process that the lock file does not name"
         left = deadline - self._clock.now()
         if left <= 0:
+            began = f", which {holder.age(self._wall())}" if holder else ""
             raise errors.ServerLocked(
-                f"another run works on the models of {self._url}: {words}, and it was not done within lock_timeout, "
+                f"another run works on the models of {self._url}: {words}{began}, and it was not done within lock_timeout, "
                 f"{timeout:g} s. Wait for its end, or end it: what it has fetched stays there. Or raise lock_timeout. "
                 f"The lock, {path}, is free as soon as that process has ended",
                 url=self._url,

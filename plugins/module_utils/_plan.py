@@ -23,6 +23,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
+#: An exchange that was interrupted is taken back.
+RESTORE = "restore"
+
+#: Tags of the names that this collection makes for itself.
+GUARD, NEW = "guard", "new"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -90,10 +95,21 @@ class Action:
     #: size of each blob of what is pulled, by digest; empty if they are not known
     blobs: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def fetches(self) -> bool:
+        """Whether it pulls."""
+        return self.kind in (PULL, UPDATE)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether it only ends what an interrupted run began."""
+        return self.kind in (CLEANUP, RESTORE)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Actions in order (fetch first, delete last), what is kept against ``exclusive``, and what the operator should know."""
+    """Actions in order (fetch first, delete last; before all that, what an interrupted run left for models that nobody
+    declares), what is kept against ``exclusive``, and what the operator should know."""
 
     actions: tuple[Action, ...] = ()
     kept: tuple[tuple[ModelName, str], ...] = ()
@@ -102,13 +118,19 @@ class Plan:
     @property
     def fetches(self) -> tuple[Action, ...]:
         """The actions that pull."""
-        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
+        return tuple(action for action in self.actions if action.fetches)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether it only ends what an interrupted run began."""
+        return all(action.tidies for action in self.actions)
 
 
 @dataclass
 class Draft:
     """A plan in the making."""
 
+    left_over: list[Action] = field(default_factory=list)
     fetches: list[Action] = field(default_factory=list)
     derived: list[Action] = field(default_factory=list)
     deletes: list[Action] = field(default_factory=list)
@@ -118,12 +140,12 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
 
     def plan(self) -> Plan:
-        """Return the plan: fetch first, delete last.
+        """Return the plan in its order.
 
         :raises InvalidInput: with every reason not to begin
         """
         refuse(self.complaints)
-        actions = self.fetches + self.derived + self.deletes + self.cleanups
+        actions = self.left_over + self.fetches + self.derived + self.deletes + self.cleanups
         return Plan(tuple(actions), tuple(self.kept), tuple(self.warnings))
 
 
@@ -144,12 +166,12 @@ def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
 
 def guard_name(name: ModelName) -> ModelName:
     """Return the name under which the old model is kept while another one takes its place."""
-    return _internal(name, "guard")
+    return _internal(name, GUARD)
 
 
 def new_name(name: ModelName) -> ModelName:
     """Return the name under which a model is created before it takes its place."""
-    return _internal(name, "new")
+    return _internal(name, NEW)
 
 
 def _internal(name: ModelName, tag: str) -> ModelName:
