@@ -128,7 +128,7 @@ def test_exclusive_deletes_nothing_after_a_failure(run, ollama):
     ollama.have("extra", ONE)
     ollama.publish("b", TWO)
     names = [ollama.name("missing"), ollama.name("b"), ollama.name("missing2")]
-    result = run(name=names, exclusive=True, prune_local=True)
+    result = run(name=names, exclusive=True, prune_local=True, parallel=1)
     assert result["error_kind"] == "SourceNotFound"
     assert result["msg"].startswith("2 models failed: (1)")
     # What could be fetched was.
