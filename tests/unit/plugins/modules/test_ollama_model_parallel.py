@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _together
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
@@ -237,8 +238,6 @@ def test_an_interruption_ends_all_pulls(ollama, publish, monkeypatch, kind):
         def get(self):
             assert raised.wait(SECONDS)
             raise kind
-
-    from ansible_collections.alchemorsel.ollama.plugins.module_utils import _together
 
     monkeypatch.setattr(_together.queue, "SimpleQueue", Interrupted)
     executor = Executor(OllamaClient(ollama.url), {}, insecure=lambda name: True, report=report, parallel=2)
