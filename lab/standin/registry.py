@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`registry`: a model store served read-only as `/v2/...`, with faults on demand.
 
-Control, on the same port: GET /_control shows the counters, POST /_control/faults adds a fault (or a list), DELETE
-/_control/faults removes all, POST /_control/reset does that and zeroes the counters.
+Control, on the same port: GET /_control shows the counters (`models_at_once`: of how many models blobs were asked for at
+the same time, at most), POST /_control/faults adds a fault (or a list), DELETE /_control/faults removes all, POST
+/_control/reset does that and zeroes the counters.
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class Registry:
         kind = request_kind(request.method, request.path, "Range" in request.headers)
         self.control.requests[kind] += 1
         self.control.log.append(f"{request.method} {request.path}{' ' + request.headers.get('Range', '')}".strip())
+        with self.control.serving(request.path):
+            return await self._serve(request, handler, kind)
+
+    async def _serve(self, request: web.Request, handler: Handler, kind: str) -> web.StreamResponse:
         if self.control.latency:
             await asyncio.sleep(self.control.latency)
         fault = self.control.take(kind, request.path)
