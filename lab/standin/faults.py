@@ -15,7 +15,7 @@ from typing import Any
 #: what a fault can do to a request
 KINDS = {
     "status": "answer with `status`, `body` and `headers`",
-    "stall": "send `after` bytes of the body, then nothing (`after` -1: not even the head); hold the connection",
+    "stall": "send `after` bytes of the body, then nothing (`after` -1: not even the head); hold the connection until this is removed, then cut it",
     "drip": "send `chunk` bytes of the body at a time, `rate` bytes a second",
     "truncate": "end the connection in good order after `after` bytes, as if that were all",
     "drop": "cut the connection after `after` bytes (-1: before the head)",
