@@ -23,8 +23,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     COPY,
     CREATE,
     DELETE,
+    PULL,
     RESTORE,
-    UPDATE,
     Action,
     Held,
     Plan,
@@ -209,7 +209,7 @@ class Executor:
 def load_of(action: Action) -> Load:
     """Return what a fetch is to the store of the server."""
     blobs = frozenset(action.blobs) if action.blobs else None
-    return Load(blobs, replaces=action.kind == UPDATE, undone=bool(action.wanted))
+    return Load(blobs, replaces=action.kind != PULL, undone=bool(action.wanted))
 
 
 def action_result(done: Done) -> dict[str, Any]:
