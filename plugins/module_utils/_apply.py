@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -19,13 +23,17 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     COPY,
     CREATE,
     DELETE,
+    PULL,
+    RESTORE,
     Action,
     Held,
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create, restore
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,38 @@ class Done:
 
 
 @dataclass
+class Step:
+    """What came of one action; a failed one may have changed something all the same."""
+
+    done: list[Done] = field(default_factory=list)
+    failure: errors.OllamaError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed."""
+        return self.failure is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing more can be done on this server."""
+        return isinstance(self.failure, (errors.ServerUnreachable, errors.AccessRefused))
+
+
+@dataclass
 class Outcome:
     """What came of a plan: actions in order, failures, and the models afterwards."""
 
     done: list[Done] = field(default_factory=list)
     failures: list[errors.OllamaError] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
+    lost: bool = False
+
+    def add(self, step: Step) -> None:
+        """Take note of one action."""
+        self.done += step.done
+        self.lost = self.lost or step.lost
+        if step.failure:
+            self.failures.append(step.failure)
 
 
 class Executor:
@@ -57,7 +91,8 @@ class Executor:
 
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
-    :param report: called with model and status line of a pull
+    :param report: called with model and status line of a pull, by several threads
+    :param parallel: how many models may be fetched at the same time
     """
 
     def __init__(
@@ -69,42 +104,95 @@ class Executor:
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        parallel: int = 1,
     ) -> None:
         self._live = Live(client, held)
         self._clock = clock or Clock()
-        self._fetcher = Fetcher(self._live, insecure=insecure, limits=limits, report=report, clock=self._clock)
+        self._report = report
+        self._parallel = parallel
+        self._stopped = threading.Event()
+        self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
+            live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
+        )
 
     def run(self, plan: Plan) -> Outcome:
         """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
         outcome = Outcome()
-        for action in plan.actions:
-            removal = action.kind in (DELETE, CLEANUP)
-            if outcome.failures and (removal or action.source):
+        for fetches, stage in itertools.groupby(plan.actions, key=lambda action: action.fetches):
+            actions = list(stage)
+            if outcome.lost:
                 break
-            began = self._clock.now()
-            after: Held | None = None
-            try:
-                if removal:
-                    delete(self._live, action, self._clock)
-                elif action.kind == COPY:
-                    after = alias(self._live, action)
-                elif action.kind == CREATE:
-                    # Nothing is fetched, but a big model's header is read from a cold disk.
-                    after = create(self._live, action, timeout=10 * self._live.client.timeout)
-                else:
-                    after = self._fetcher.fetch(action)
-            except errors.OllamaError as exc:
-                outcome.failures.append(exc)
-                if isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)):
-                    break
-                if action.source:
-                    outcome.done += self._half_done(action, began)
-                continue
-            size = after.size if after else action.bytes
-            seconds = round(self._clock.now() - began, 3)
-            outcome.done.append(Done(action, after.digest if after else None, size, seconds))
+            if fetches and self._parallel > 1 and len(actions) > 1:
+                for step in self._together(actions):
+                    outcome.add(step)
+            else:
+                self._in_turn(actions, outcome)
         outcome.held = self._live.held
         return outcome
+
+    def _in_turn(self, actions: Iterable[Action], outcome: Outcome) -> None:
+        for action in actions:
+            removal = action.kind in (DELETE, CLEANUP)
+            if outcome.lost or (outcome.failures and (removal or action.source)):
+                return
+            outcome.add(self._step(action, self._live))
+
+    def _together(self, actions: Sequence[Action]) -> list[Step]:
+        """Fetch models, some at a time, and return the steps in the order of the actions."""
+        tasks = {number: partial(self._apart, action) for number, action in enumerate(actions)}
+        try:
+            steps = run_together(tasks, dict(enumerate(map(load_of, actions))), self._lacking, self._parallel)
+        except BaseException:
+            # What still runs ends with its next line.
+            self._stopped.set()
+            raise
+        return [steps[number] for number in sorted(steps)]
+
+    def _apart(self, action: Action) -> Step:
+        """Carry out an action in a thread of its own."""
+        return self._step(action, self._live.twin())
+
+    def _tell(self, model: str, line: dict[str, Any]) -> None:
+        if self._stopped.is_set():
+            raise errors.Interrupted(f"the pull of {model} was given up with the run", url=self._live.client.url)
+        if self._report:
+            self._report(model, line)
+
+    def _lacking(self, blobs: Set[str]) -> Set[str] | None:
+        """Return which of some blobs the server lacks, ``None`` if it does not say."""
+        try:
+            return {blob for blob in blobs if not self._live.client.has_blob(blob)}
+        except errors.OllamaError:
+            # A gateway may not let this through. The models are fetched one after another then.
+            return None
+
+    def _step(self, action: Action, live: Live) -> Step:
+        """Carry out one action."""
+        began = self._clock.now()
+        try:
+            after = self._carry_out(action, live)
+        except errors.OllamaError as exc:
+            step = Step(failure=exc)
+            if action.source and not step.lost:
+                step.done = self._half_done(action, began)
+            return step
+        size = after.size if after else action.bytes
+        seconds = round(self._clock.now() - began, 3)
+        return Step([Done(action, after.digest if after else None, size, seconds)])
+
+    def _carry_out(self, action: Action, live: Live) -> Held | None:
+        """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
+        if action.kind in (DELETE, CLEANUP):
+            delete(live, action, self._clock)
+            return None
+        if action.kind == RESTORE:
+            return restore(live, action)
+        if action.kind == COPY:
+            return alias(live, action)
+        if action.kind == CREATE:
+            # Nothing is fetched, but a big model's header is read from a cold disk.
+            return create(live, action, timeout=10 * live.client.timeout)
+        return self._fetcher_of(live).fetch(action)
 
     def _half_done(self, action: Action, began: float) -> list[Done]:
         """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""
@@ -116,6 +204,12 @@ class Executor:
         if model is None or model.digest == action.digest_before:
             return []
         return [Done(action, model.digest, model.size, round(self._clock.now() - began, 3))]
+
+
+def load_of(action: Action) -> Load:
+    """Return what a fetch is to the store of the server."""
+    blobs = frozenset(action.blobs) if action.blobs else None
+    return Load(blobs, replaces=action.kind != PULL, undone=bool(action.wanted))
 
 
 def action_result(done: Done) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def pulls_argument_spec() -> dict[str, dict[str, Any]]:
         "pull_timeout": {"type": "float", "default": 7200.0},
         "stall_timeout": {"type": "float", "default": 20.0},
         "retries": {"type": "int", "default": 5},
+        "parallel": {"type": "int", "default": 2},
+        "lock_timeout": {"type": "float", "default": 3600.0},
     }
 
 

@@ -100,6 +100,18 @@ class OllamaClient:
         # verify is given with each request: a session's own value loses against REQUESTS_CA_BUNDLE.
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._session.cert = (client_cert, client_key) if client_cert and client_key else client_cert
+        self._options: dict[str, Any] = {
+            "api_key": api_key,
+            "ca_path": ca_path,
+            "client_cert": client_cert,
+            "client_key": client_key,
+            "validate_certs": validate_certs,
+            "timeout": timeout,
+        }
+
+    def twin(self) -> OllamaClient:
+        """Return another client of the same server: one is not made for use by several threads."""
+        return OllamaClient(self.url, **self._options)
 
     # --- plain requests -------------------------------------------------------------------------------------------
 
@@ -242,6 +254,15 @@ class OllamaClient:
         :raises ModelNotFound: also for a listed model whose blobs are missing
         """
         return self._object("POST", "/api/show", {"model": model}, key="details", kind=dict)
+
+    def has_blob(self, digest: str) -> bool:
+        """Tell whether the server has a blob, ``sha256:<hex>``; whether it is whole is not verified."""
+        path = f"/api/blobs/{digest}"
+        with self._send("HEAD", path, None, self.timeout) as response:
+            if response.status_code == 404:
+                return False
+            self._check_status(response, path, "")
+            return True
 
     def cloud_status(self) -> dict[str, Any]:
         """Return ``{disabled: bool, source: none|env|config|both}``."""

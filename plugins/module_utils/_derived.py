@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
@@ -56,7 +57,9 @@ def plan_all(
     :param shown: answers for the names of :func:`to_show`
     :raises InvalidInput: with every reason not to begin
     """
-    draft = decide(desired, held, offers, rules)
+    ends, texts = left_over(desired, held, rules)
+    draft = decide(desired, settled(held, ends), offers, rules)
+    draft.left_over, draft.warnings = ends, texts + draft.warnings
     derive(draft, desired, held, shown)
     return draft.plan()
 
@@ -64,7 +67,7 @@ def plan_all(
 def derive(draft: Draft, desired: Sequence[Desired], held: Mapping[str, Held], shown: Shown) -> None:
     """Add the actions for models made from others, in the order in which one needs the other."""
     entries = {item.name.key: item for item in desired}
-    after = dict(held)
+    after = settled(held, draft.left_over)
     for fetch in draft.fetches:
         after[fetch.name.key] = Held(fetch.name, fetch.digest_after or UNKNOWN, fetch.bytes)
     for item, origin in _in_order(desired, draft.complaints):

@@ -129,6 +129,18 @@ class StreamBroken(OllamaError):
     retry = True
 
 
+class ServerLocked(OllamaError):
+    """Another run on this machine works on the server."""
+
+
+class LockUnusable(OllamaError):
+    """The lock of a server cannot be used."""
+
+
+class Interrupted(OllamaError):
+    """The run was given up while this went on."""
+
+
 class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
 

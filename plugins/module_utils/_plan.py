@@ -23,6 +23,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
+#: An exchange that was interrupted is taken back.
+RESTORE = "restore"
+
+#: Tags of the names that this collection makes for itself.
+GUARD, NEW = "guard", "new"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -45,6 +50,7 @@ class Offer:
     :param digests: all digests under which a server may list that manifest
     :param gone: the source was read and does not have the model
     :param problem: why there is no digest, one sentence
+    :param blobs: size of each blob by digest; empty if they are not known
     """
 
     digest: str | None = None
@@ -52,6 +58,7 @@ class Offer:
     size: int = 0
     gone: bool = False
     problem: str = ""
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
     def same(self, one: str, other: str) -> bool:
         """Tell whether two digests mean one manifest."""
@@ -85,11 +92,24 @@ class Action:
     source: ModelName | None = None
     recipe: Recipe | None = None
     details: tuple[Difference, ...] = ()
+    #: size of each blob of what is pulled, by digest; empty if they are not known
+    blobs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether it pulls."""
+        return self.kind in (PULL, UPDATE)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether it only ends what an interrupted run began."""
+        return self.kind in (CLEANUP, RESTORE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Actions in order (fetch first, delete last), what is kept against ``exclusive``, and what the operator should know."""
+    """Actions in order (fetch first, delete last; before all that, what an interrupted run left for models that nobody
+    declares), what is kept against ``exclusive``, and what the operator should know."""
 
     actions: tuple[Action, ...] = ()
     kept: tuple[tuple[ModelName, str], ...] = ()
@@ -98,13 +118,19 @@ class Plan:
     @property
     def fetches(self) -> tuple[Action, ...]:
         """The actions that pull."""
-        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
+        return tuple(action for action in self.actions if action.fetches)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether it only ends what an interrupted run began."""
+        return all(action.tidies for action in self.actions)
 
 
 @dataclass
 class Draft:
     """A plan in the making."""
 
+    left_over: list[Action] = field(default_factory=list)
     fetches: list[Action] = field(default_factory=list)
     derived: list[Action] = field(default_factory=list)
     deletes: list[Action] = field(default_factory=list)
@@ -114,12 +140,12 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
 
     def plan(self) -> Plan:
-        """Return the plan: fetch first, delete last.
+        """Return the plan in its order.
 
         :raises InvalidInput: with every reason not to begin
         """
         refuse(self.complaints)
-        actions = self.fetches + self.derived + self.deletes + self.cleanups
+        actions = self.left_over + self.fetches + self.derived + self.deletes + self.cleanups
         return Plan(tuple(actions), tuple(self.kept), tuple(self.warnings))
 
 
@@ -140,12 +166,12 @@ def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
 
 def guard_name(name: ModelName) -> ModelName:
     """Return the name under which the old model is kept while another one takes its place."""
-    return _internal(name, "guard")
+    return _internal(name, GUARD)
 
 
 def new_name(name: ModelName) -> ModelName:
     """Return the name under which a model is created before it takes its place."""
-    return _internal(name, "new")
+    return _internal(name, NEW)
 
 
 def _internal(name: ModelName, tag: str) -> ModelName:
@@ -272,7 +298,8 @@ def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | No
         reason = "the source cannot be read from here, so it is pulled and compared"
     after = item.digest or offer.digest or UNKNOWN
     kind = UPDATE if there else PULL
-    return Action(kind, there.name if there else item.name, reason, before, after, offer.size, wanted), ""
+    name = there.name if there else item.name
+    return Action(kind, name, reason, before, after, offer.size, wanted, blobs=offer.blobs), ""
 
 
 def _unread(item: Desired, there: Held | None, offer: Offer) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -27,6 +28,7 @@ THREADS = 8
 
 # Fill levels of the server's JSON decoder: white space after the JSON text is hashed only up to one of them.
 _DECODER_STEPS = (512, 1536, 3584, 7680)
+_BLOB = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,13 @@ class Manifest:
     :param digest: sha256 of the body, as a server lists it after a pull
     :param digests: the same, and what a server may show instead when white space ends the body
     :param size: bytes of all layers and the config, as a server lists it
+    :param blobs: size of each layer and of the config by digest; empty if one of them is not named as a blob is
     """
 
     digest: str
     digests: frozenset[str]
     size: int
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_manifest(body: bytes) -> Manifest:
@@ -55,7 +59,11 @@ def read_manifest(body: bytes) -> Manifest:
     cuts = [body, body.rstrip()]
     cuts += [body[:step] for step in _DECODER_STEPS if len(body) > step and not body[step:].strip()]
     digests = [f"sha256:{hashlib.sha256(cut).hexdigest()}" for cut in cuts]
-    return Manifest(digests[0], frozenset(digests), sum(int(part.get("size") or 0) for part in parts))
+    sizes = [int(part.get("size") or 0) for part in parts]
+    blobs = {str(part.get("digest")): size for part, size in zip(parts, sizes)}
+    if not all(_BLOB.fullmatch(digest) for digest in blobs):
+        blobs = {}
+    return Manifest(digests[0], frozenset(digests), sum(sizes), blobs)
 
 
 class Registry:

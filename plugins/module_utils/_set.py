@@ -2,21 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the options of ``ollama_model`` to its result: ask, plan, and, outside check mode, carry out."""
+"""From the options of ``ollama_model`` to a plan, and what there is to tell in the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
-    Done,
-    Executor,
-    action_result,
-    predicted,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done, action_result
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
@@ -27,13 +22,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Plan,
     Rules,
     held_models,
-    predict,
     questions,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,10 @@ class Wanted:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     allow_vulnerable: bool = False
+    #: how many models may be fetched at the same time
+    parallel: int = 1
+    #: seconds to wait for another run that works on the server
+    lock_timeout: float = 0.0
 
 
 @dataclass
@@ -94,6 +90,8 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
             ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
             ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
             ("retries", params["retries"] < 0, "0 or more"),
+            ("parallel", params["parallel"] < 1, "1 or more"),
+            ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
             ("max_delete", params["max_delete"] < 0, "0 or more"),
         )
         if bad
@@ -117,59 +115,14 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         prune_local=params["prune_local"],
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
-    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
-
-
-def converge(
-    client: OllamaClient,
-    registry: Registry,
-    wanted: Wanted,
-    result: Result,
-    *,
-    check_mode: bool = False,
-    defer: bool = False,
-    known: Mapping[str, Any] | None = None,
-    progress: ProgressFile | None = None,
-) -> None:
-    """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
-
-    :param defer: where something is to be pulled, only tell so in ``result.work_due``
-    :param known: ``offers`` of a ``work_due``, so that no source is asked again
-    :param progress: what is told of the pulls
-    :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
-    """
-    seen = look(client, registry, wanted, known or {}, predict=check_mode)
-    held, plan = seen.held, seen.plan
-    result.before = result.after = public(held)
-    result.kept = list(plan.kept)
-    result.warnings = list(plan.warnings)
-    if not plan.actions:
-        return
-    warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
-    if warning:
-        result.warnings.append(warning)
-    if check_mode:
-        result.done = [predicted(action) for action in plan.actions]
-        result.after = predict(held, plan)
-        return
-    sizes = {action.name.short: action.bytes for action in plan.fetches}
-    if defer and sizes:
-        result.warnings = []
-        result.work_due = {
-            "seconds": longest(plan, wanted.limits, client.timeout),
-            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
-        }
-        return
-    report = None
-    if progress:
-        progress.expect(sizes)
-        report = progress.report
-    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
-    outcome = executor.run(plan)
-    result.done = outcome.done
-    result.after = public(outcome.held)
-    if outcome.failures:
-        raise _together(outcome.failures)
+    return Wanted(
+        tuple(desired),
+        rules,
+        limits,
+        params["allow_vulnerable_version"],
+        parallel=params["parallel"],
+        lock_timeout=params["lock_timeout"],
+    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +132,11 @@ class Seen:
     held: dict[str, Held]
     offers: dict[str, Offer]
     plan: Plan
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The models that are to be pulled, with their bytes as far as they are known."""
+        return {action.name.short: action.bytes for action in self.plan.fetches}
 
 
 def look(
@@ -192,11 +150,21 @@ def look(
     """
     held = held_models(client.tags())
     offers = {key: offer_from(value) for key, value in known.items()}
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict)
-    answers = registry.manifests([name for name in asked if name.key not in offers])
-    offers.update({key: offer(answer) for key, answer in answers.items()})
+    _ask(registry, questions(wanted.desired, held, wanted.rules, predict=predict), offers)
     shown = _shown(client, to_show(wanted.desired, held))
-    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown)
+    together = wanted.parallel > 1 and len(plan.fetches) > 1
+    # Which models may be fetched at the same time, their blobs tell.
+    if together and _ask(registry, [action.name for action in plan.fetches], offers):
+        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown)
+    return Seen(held, offers, plan)
+
+
+def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer]) -> bool:
+    """Ask the sources of those models whose offers are not known; tell whether there were any."""
+    answers = registry.manifests([name for name in names if name.key not in offers])
+    offers.update({key: offer(answer) for key, answer in answers.items()})
+    return bool(answers)
 
 
 def public(held: Mapping[str, Held]) -> dict[str, Held]:
@@ -204,15 +172,10 @@ def public(held: Mapping[str, Held]) -> dict[str, Held]:
     return {key: model for key, model in held.items() if not model.name.internal}
 
 
-def longest(plan: Plan, limits: Limits, timeout: float) -> float:
-    """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
-    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
-
-
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
-        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
+        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size, blobs=answer.blobs)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
 
 
@@ -251,14 +214,3 @@ def _fields(done: Iterable[Done], *, after: bool) -> str:
 
 def _lines(models: Iterable[Held]) -> str:
     return "".join(f"{model['name']} {model['digest']}\n" for model in model_results(models))
-
-
-def _together(failures: list[errors.OllamaError]) -> errors.OllamaError:
-    """Return one error for all failures of a run, of the kind of the first."""
-    first = failures[0]
-    if len(failures) == 1:
-        return first
-    listed = "; ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, 1))
-    return type(first)(
-        f"{len(failures)} models failed: {listed}", url=first.url, http_status=first.http_status, error=first.error
-    )

@@ -72,6 +72,28 @@ def create(live: Live, action: Action, *, timeout: float) -> Held:
     return after
 
 
+def restore(live: Live, action: Action) -> Held:
+    """Take an interrupted exchange back: a model gets again what it had before, which the action's source has kept.
+
+    What had taken its place goes under another name first, so that its layers go with that name.
+    """
+    kept, there = _source(live, action), live.held.get(action.name.key)
+    replaced = new_name(action.name)
+    if there is not None:
+        live.client.copy(there.name.short, replaced.short)
+    live.client.copy(kept.name.short, action.name.short)
+    if there is not None:
+        live.client.delete(replaced.short)
+    after = live.list().get(action.name.key)
+    if after is None or after.digest != kept.digest:
+        raise errors.BadAnswer(
+            f"{action.name} should have its digest {kept.digest} again, from {kept.name}, but the server lists "
+            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
+            url=live.client.url,
+        )
+    return after
+
+
 def _source(live: Live, action: Action) -> Held:
     """Return the model that another one is made from, spelled as the server has it: a creation minds the case."""
     source = live.held.get(action.source.key) if action.source else None

@@ -16,6 +16,8 @@ description:
   - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
     what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
     A model is unloaded before it is removed.
+  - What an interrupted run left on the server is removed, and a model that it had replaced without coming to its end gets back what
+    it had, also for models that are no longer declared.
   - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
@@ -62,7 +64,8 @@ options:
     type: bool
     default: false
 notes:
-  - Pulls that somebody else starts on the same server at the same time cannot be seen.
+  - Only one run at a time changes a server, see O(lock_timeout). Runs on other machines, and pulls that somebody starts otherwise, cannot
+    be seen; let all runs for a server work on one and the same machine.
 seealso:
   - module: alchemorsel.ollama.ollama_model_info
   - module: alchemorsel.ollama.ollama_health
@@ -121,6 +124,12 @@ EXAMPLES = r"""
     progress_interval: 30
     retries: 10
 
+- name: Many small models from a source that is far away, while another play may be at work on the server
+  alchemorsel.ollama.ollama_model:
+    name: "{{ small_models }}"
+    parallel: 6
+    lock_timeout: 7200
+
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
   alchemorsel.ollama.ollama_model:
     url: https://ollama.example.com
@@ -165,7 +174,8 @@ actions:
       returned: success
     action:
       description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
-        V(delete), or V(cleanup) of what an interrupted run left behind.
+        V(delete), V(restore) of a model that nobody declares and that an interrupted run had replaced, or V(cleanup) of what
+        such a run left behind.
       type: str
       returned: success
     reason:
@@ -236,10 +246,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     server_argument_spec,
     source_argument_spec,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, converge, wanted_from_params
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, wanted_from_params
 
 
 def argument_spec() -> dict[str, Any]:

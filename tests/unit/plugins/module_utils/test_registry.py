@@ -50,3 +50,20 @@ def test_white_space_may_be_cut_where_the_decoder_stopped_reading(step):
 def test_what_is_no_manifest(body):
     with pytest.raises(ValueError):
         read_manifest(body)
+
+
+def part(number, size):
+    return {"digest": f"sha256:{number:064x}", "size": size}
+
+
+def test_blobs():
+    body = json.dumps({"config": part(1, 7), "layers": [part(2, 100), part(3, 20), part(3, 20)]}).encode()
+    manifest = read_manifest(body)
+    assert manifest.size == 147
+    assert manifest.blobs == {f"sha256:{1:064x}": 7, f"sha256:{2:064x}": 100, f"sha256:{3:064x}": 20}
+
+
+@pytest.mark.parametrize("digest", [None, "", "sha256:1", "sha256:" + "B" * 64, "sha256:" + "b" * 64 + "/../x", 7])
+def test_a_blob_without_a_digest_makes_them_unknown(digest):
+    body = json.dumps({"config": part(1, 7), "layers": [{"digest": digest, "size": 100}]}).encode()
+    assert (read_manifest(body).size, read_manifest(body).blobs) == (107, {})

@@ -10,9 +10,18 @@ import sys
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, FakeOllama, without
 from scripted_server import ScriptedServer
+
+
+@pytest.fixture(autouse=True)
+def lock_folder(monkeypatch, tmp_path_factory):
+    """Where locks of servers lie in a test."""
+    folder = tmp_path_factory.mktemp("locks")
+    monkeypatch.setattr(_lock, "DIRECTORIES", (str(folder),))
+    return folder
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class ScriptedServer:
             def handle_any(self) -> None:
                 outer._answer(self)
 
-            do_GET = do_POST = do_DELETE = handle_any
+            do_GET = do_POST = do_DELETE = do_HEAD = handle_any
 
             def log_message(self, *args: Any) -> None:
                 """Tests read `requests` instead."""

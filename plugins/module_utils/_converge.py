@@ -1,0 +1,138 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Brings a server to what is declared: look, plan, and, outside check mode, carry out under the server's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Plan, predict
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, Seen, Wanted, look, public
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
+
+
+def converge(
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    result: Result,
+    *,
+    check_mode: bool = False,
+    defer: bool = False,
+    known: Mapping[str, Any] | None = None,
+    progress: ProgressFile | None = None,
+) -> None:
+    """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
+
+    :param defer: where something is to be pulled, only tell so in ``result.work_due``
+    :param known: ``offers`` of a ``work_due``, so that no source is asked again
+    :param progress: what is told of the pulls
+    :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
+    """
+    lock = ServerLock(client.url, waiting=progress.wait if progress else None)
+    seen = look(client, registry, wanted, known or {}, predict=check_mode)
+    _note(result, seen)
+    if not seen.plan.actions:
+        return
+    warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
+    if warning:
+        result.warnings.append(warning)
+    if check_mode:
+        result.done = [predicted(action) for action in seen.plan.actions]
+        result.after = predict(seen.held, seen.plan)
+        return
+    if defer and seen.plan.fetches:
+        _put_off(client, wanted, result, seen)
+        return
+    if progress:
+        progress.expect(seen.sizes)
+    with lock:
+        try:
+            # What seems to be left over belongs to the run that is at work, if there is one.
+            lock.acquire(0 if defer or seen.plan.tidies else wanted.lock_timeout)
+        except errors.ServerLocked:
+            if defer and not seen.plan.tidies:
+                _put_off(client, wanted, result, seen)
+            elif not seen.plan.tidies:
+                raise
+            return
+        if lock.disturbed:
+            seen = look(client, registry, wanted, {})
+            _note(result, seen)
+            if warning:
+                result.warnings.append(warning)
+        _carry_out(client, registry, wanted, result, seen, progress)
+
+
+def _note(result: Result, seen: Seen) -> None:
+    """Put into the result what is known before anything is done."""
+    result.before = result.after = public(seen.held)
+    result.kept = list(seen.plan.kept)
+    result.warnings = list(seen.plan.warnings)
+
+
+def _put_off(client: OllamaClient, wanted: Wanted, result: Result, seen: Seen) -> None:
+    """Let the result only say how long the work may take, and what the sources said."""
+    result.warnings = []
+    result.work_due = {
+        "seconds": wanted.lock_timeout + longest(seen.plan, wanted.limits, client.timeout),
+        "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
+    }
+
+
+def _carry_out(
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    result: Result,
+    seen: Seen,
+    progress: ProgressFile | None,
+) -> None:
+    """Carry the plan out.
+
+    :raises OllamaError: after the last action, if some of it failed
+    """
+    report = None
+    if progress:
+        progress.expect(seen.sizes)
+        report = progress.report
+    executor = Executor(
+        client,
+        seen.held,
+        insecure=registry.is_insecure,
+        limits=wanted.limits,
+        report=report,
+        parallel=wanted.parallel,
+    )
+    outcome = executor.run(seen.plan)
+    result.done = outcome.done
+    result.after = public(outcome.held)
+    if outcome.failures:
+        raise _together(outcome.failures)
+
+
+def longest(plan: Plan, limits: Limits, timeout: float) -> float:
+    """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
+    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
+
+
+def _together(failures: list[errors.OllamaError]) -> errors.OllamaError:
+    """Return one error for all failures of a run, of the kind of the first."""
+    first = failures[0]
+    if len(failures) == 1:
+        return first
+    listed = "; ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, 1))
+    return type(first)(
+        f"{len(failures)} models failed: {listed}", url=first.url, http_status=first.http_status, error=first.error
+    )
