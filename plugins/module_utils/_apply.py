@@ -25,6 +25,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
 
 
@@ -39,8 +40,8 @@ class Done:
 
     @property
     def changed(self) -> bool:
-        """Whether the server has something else than before."""
-        return self.action.digest_before != self.digest_after
+        """Whether the server has something else than before: another digest, or whole files instead of broken ones."""
+        return self.action.cure is not None or self.action.digest_before != self.digest_after
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Executor:
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
     :param report: called with model and status line of a pull
+    :param store_path: the server's model directory, where it can be looked at
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Executor:
         held: dict[str, Held],
         *,
         insecure: Callable[[ModelName], bool],
+        store_path: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._live = Live(client, held)
         self._clock = clock or Clock()
+        self._store_path = store_path
         self._fetcher = Fetcher(self._live, insecure=insecure, limits=limits, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
@@ -84,6 +88,7 @@ class Executor:
             began = self._clock.now()
             after: Held | None = None
             try:
+                clear_way(self._live, action, self._store_path, self._clock)
                 if removal:
                     delete(self._live, action, self._clock)
                 elif action.kind == COPY:
@@ -103,6 +108,7 @@ class Executor:
             size = after.size if after else action.bytes
             seconds = round(self._clock.now() - began, 3)
             outcome.done.append(Done(action, after.digest if after else None, size, seconds))
+            outcome.failures += unproven(self._live, action, self._store_path)
         outcome.held = self._live.held
         return outcome
 

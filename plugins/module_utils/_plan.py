@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +21,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     parse_listed,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
+REPAIR = "repair"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -45,6 +47,7 @@ class Offer:
     :param digests: all digests under which a server may list that manifest
     :param gone: the source was read and does not have the model
     :param problem: why there is no digest, one sentence
+    :param blobs: the blobs that it consists of, with their sizes
     """
 
     digest: str | None = None
@@ -52,6 +55,7 @@ class Offer:
     size: int = 0
     gone: bool = False
     problem: str = ""
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
     def same(self, one: str, other: str) -> bool:
         """Tell whether two digests mean one manifest."""
@@ -85,6 +89,8 @@ class Action:
     source: ModelName | None = None
     recipe: Recipe | None = None
     details: tuple[Difference, ...] = ()
+    #: what has to go first; also says that files of the model are broken
+    cure: Cure | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Plan:
     @property
     def fetches(self) -> tuple[Action, ...]:
         """The actions that pull."""
-        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
+        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE, REPAIR))
 
 
 @dataclass
@@ -204,9 +210,16 @@ def make_plan(
 
 
 def decide(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    offers: Mapping[str, Offer],
+    rules: Rules = Rules(),
+    broken: Collection[str] = (),
 ) -> Draft:
-    """Return what :func:`make_plan` is made of."""
+    """Return what :func:`make_plan` is made of.
+
+    :param broken: keys of models whose fetch is decided elsewhere
+    """
     draft = Draft()
     for item in desired:
         there = held.get(item.name.key)
@@ -214,7 +227,7 @@ def decide(
         if item.state == ABSENT:
             if there:
                 draft.deletes.append(_delete(there, "declared absent"))
-        elif item.origin is None:
+        elif item.origin is None and item.name.key not in broken:
             action, complaint = _fetch(item, there, offer)
             if complaint:
                 draft.complaints.append(complaint)

@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -36,11 +36,13 @@ class Manifest:
     :param digest: sha256 of the body, as a server lists it after a pull
     :param digests: the same, and what a server may show instead when white space ends the body
     :param size: bytes of all layers and the config, as a server lists it
+    :param blobs: the layers and the config by digest, with their sizes
     """
 
     digest: str
     digests: frozenset[str]
     size: int
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_manifest(body: bytes) -> Manifest:
@@ -55,7 +57,8 @@ def read_manifest(body: bytes) -> Manifest:
     cuts = [body, body.rstrip()]
     cuts += [body[:step] for step in _DECODER_STEPS if len(body) > step and not body[step:].strip()]
     digests = [f"sha256:{hashlib.sha256(cut).hexdigest()}" for cut in cuts]
-    return Manifest(digests[0], frozenset(digests), sum(int(part.get("size") or 0) for part in parts))
+    blobs = {str(part["digest"]): int(part.get("size") or 0) for part in parts if part.get("digest")}
+    return Manifest(digests[0], frozenset(digests), sum(int(part.get("size") or 0) for part in parts), blobs)
 
 
 class Registry:

@@ -17,6 +17,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
     action_result,
     predicted,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
@@ -33,6 +34,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
+    NO_CARE,
+    Care,
+    care_from_params,
+    take_stock,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
 
 
@@ -44,6 +51,7 @@ class Wanted:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     allow_vulnerable: bool = False
+    care: Care = NO_CARE
 
 
 @dataclass
@@ -60,7 +68,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether any action changed a digest."""
+        """Whether any action changed a digest or repaired a model."""
         return any(done.changed for done in self.done)
 
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
@@ -98,6 +106,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         )
         if bad
     ]
+    care = care_from_params(params, complaints)
     entries = params["models"]
     if entries is None:
         entries = [{"name": name} for name in params["name"] or []]
@@ -117,7 +126,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         prune_local=params["prune_local"],
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
-    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
+    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"], care)
 
 
 def converge(
@@ -164,7 +173,14 @@ def converge(
     if progress:
         progress.expect(sizes)
         report = progress.report
-    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
+    executor = Executor(
+        client,
+        held,
+        insecure=registry.is_insecure,
+        store_path=wanted.care.store_path,
+        limits=wanted.limits,
+        report=report,
+    )
     outcome = executor.run(plan)
     result.done = outcome.done
     result.after = public(outcome.held)
@@ -192,11 +208,13 @@ def look(
     """
     held = held_models(client.tags())
     offers = {key: offer_from(value) for key, value in known.items()}
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict)
+    stock = take_stock(client, wanted.care, wanted.desired, held)
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges)
+    asked += [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
     answers = registry.manifests([name for name in asked if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
-    shown = _shown(client, to_show(wanted.desired, held))
-    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+    shown = _shown(client, to_show(wanted.desired, held, stock))
+    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown, stock))
 
 
 def public(held: Mapping[str, Held]) -> dict[str, Held]:
@@ -212,7 +230,7 @@ def longest(plan: Plan, limits: Limits, timeout: float) -> float:
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
-        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
+        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size, blobs=answer.blobs)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
 
 
@@ -228,12 +246,12 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
 
 
 def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
-    """Return what the server shows of some models, ``None`` for those whose files are missing."""
+    """Return what the server shows of some models, ``None`` for those whose files are missing or broken."""
     shown: dict[str, Any] = {}
     for name in names:
         try:
             shown[name.key] = client.show(name.short)
-        except errors.ModelNotFound:
+        except (errors.ModelNotFound, errors.BadAnswer):
             shown[name.key] = None
     return shown
 

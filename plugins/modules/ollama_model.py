@@ -17,6 +17,8 @@ description:
     what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
     A model is unloaded before it is removed.
   - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
+  - Models with broken files are repaired where they are seen, which needs O(store_path) or O(verify). What cannot fit on the disk or into
+    the memory is not begun, see O(min_free) and O(memory_limit).
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
   - Alchemorsel contributors (@alchemorsel)
@@ -27,6 +29,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.models
   - alchemorsel.ollama.removal
   - alchemorsel.ollama.pulls
+  - alchemorsel.ollama.store
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -136,6 +139,16 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
+- name: Broken models are repaired, and nothing is begun that does not fit on the disk or into the container's memory
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    name: llama3.2:3b
+    store_path: /var/lib/ollama/models
+    verify: true
+    min_free: 20G
+    memory_limit: 8G
+  become: true
+
 - name: A server that cannot be updated yet
   alchemorsel.ollama.ollama_model:
     name: llama3.2:3b
@@ -164,8 +177,8 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
-        V(delete), or V(cleanup) of what an interrupted run left behind.
+      description: V(pull) of a missing model, V(update) of one that is there, V(repair) of one with broken files, V(create) of one
+        from another, V(copy) to an alias, V(delete), or V(cleanup) of what an interrupted run left behind.
       type: str
       returned: success
     reason:
@@ -189,7 +202,7 @@ actions:
       type: float
       returned: success
     changed:
-      description: Whether the digest changed.
+      description: Whether the digest changed, or broken files were made whole.
       type: bool
       returned: success
 kept:
@@ -235,6 +248,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
+    store_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
@@ -251,6 +265,7 @@ def argument_spec() -> dict[str, Any]:
         **models_argument_spec(),
         **removal_argument_spec(),
         **pulls_argument_spec(),
+        **store_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},
