@@ -183,7 +183,8 @@ def _repair(
     """Return the pull that makes a broken model whole, or a complaint why there can be none."""
     there = held.get(item.name.key)
     before = there.digest if there else None
-    known = before or fault.digest
+    # The digest of a manifest that is none stands for no model.
+    known = "" if fault.stored and fault.stored.problem else before or fault.digest
     broken = f"{fault.name} is broken: {fault.reason}"
     if offer.gone:
         return None, f"{broken}. It cannot be fetched again: {offer.problem}; {_BACKUP}"

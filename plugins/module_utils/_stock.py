@@ -41,8 +41,6 @@ NO_CARE = Care()
 def care_from_params(params: Mapping[str, Any], complaints: list[str]) -> Care:
     """Return what the options of the doc fragment ``store`` say; what is wrong with them goes into ``complaints``."""
     care = Care(params["store_path"], params["verify"], params["min_free"], params["memory_limit"])
-    if care.min_free < 0:
-        complaints.append(f"min_free is {care.min_free}; wanted 0 or more bytes")
     if care.memory_limit is not None and care.memory_limit <= 0:
         complaints.append(f"memory_limit is {care.memory_limit}; wanted a number of bytes above 0")
     return care
