@@ -31,6 +31,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create, restore
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
@@ -47,8 +48,8 @@ class Done:
 
     @property
     def changed(self) -> bool:
-        """Whether the server has something else than before."""
-        return self.action.digest_before != self.digest_after
+        """Whether the server has something else than before: another digest, or whole files instead of broken ones."""
+        return self.action.cure is not None or self.action.digest_before != self.digest_after
 
 
 @dataclass
@@ -56,17 +57,17 @@ class Step:
     """What came of one action; a failed one may have changed something all the same."""
 
     done: list[Done] = field(default_factory=list)
-    failure: errors.OllamaError | None = None
+    failures: list[errors.OllamaError] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
         """Whether it failed."""
-        return self.failure is not None
+        return bool(self.failures)
 
     @property
     def lost(self) -> bool:
         """Whether nothing more can be done on this server."""
-        return isinstance(self.failure, (errors.ServerUnreachable, errors.AccessRefused))
+        return any(isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)) for exc in self.failures)
 
 
 @dataclass
@@ -82,8 +83,7 @@ class Outcome:
         """Take note of one action."""
         self.done += step.done
         self.lost = self.lost or step.lost
-        if step.failure:
-            self.failures.append(step.failure)
+        self.failures += step.failures
 
 
 class Executor:
@@ -91,6 +91,7 @@ class Executor:
 
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
+    :param store_path: the server's model directory, where it can be looked at
     :param report: called with model and status line of a pull, by several threads
     :param parallel: how many models may be fetched at the same time
     """
@@ -101,6 +102,7 @@ class Executor:
         held: dict[str, Held],
         *,
         insecure: Callable[[ModelName], bool],
+        store_path: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
@@ -108,6 +110,7 @@ class Executor:
     ) -> None:
         self._live = Live(client, held)
         self._clock = clock or Clock()
+        self._store_path = store_path
         self._report = report
         self._parallel = parallel
         self._stopped = threading.Event()
@@ -172,16 +175,18 @@ class Executor:
         try:
             after = self._carry_out(action, live)
         except errors.OllamaError as exc:
-            step = Step(failure=exc)
+            step = Step(failures=[exc])
             if action.source and not step.lost:
                 step.done = self._half_done(action, began)
             return step
         size = after.size if after else action.bytes
         seconds = round(self._clock.now() - began, 3)
-        return Step([Done(action, after.digest if after else None, size, seconds)])
+        done = [Done(action, after.digest if after else None, size, seconds)]
+        return Step(done, unproven(live, action, self._store_path))
 
     def _carry_out(self, action: Action, live: Live) -> Held | None:
         """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
+        clear_way(live, action, self._store_path, self._clock)
         if action.kind in (DELETE, CLEANUP):
             delete(live, action, self._clock)
             return None
@@ -208,7 +213,8 @@ class Executor:
 
 def load_of(action: Action) -> Load:
     """Return what a fetch is to the store of the server."""
-    blobs = frozenset(action.blobs) if action.blobs else None
+    # What a repair does to files that others use, too, is seen by nobody beforehand.
+    blobs = frozenset(action.blobs) if action.blobs and action.cure is None else None
     return Load(blobs, replaces=action.kind != PULL, undone=bool(action.wanted))
 
 

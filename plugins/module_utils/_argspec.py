@@ -94,6 +94,16 @@ def pulls_argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
+def store_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that say how closely the server's disk and memory are looked at."""
+    return {
+        "store_path": {"type": "path"},
+        "verify": {"type": "bool", "default": False},
+        "min_free": {"type": "bytes", "default": "1G"},
+        "memory_limit": {"type": "bytes"},
+    }
+
+
 def registry_from_params(params: dict[str, Any]) -> Registry:
     """Return a reader of sources for the options of :func:`source_argument_spec`.
 

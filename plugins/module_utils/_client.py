@@ -248,12 +248,15 @@ class OllamaClient:
         """Return the loaded models, ``digest`` always as ``sha256:<hex>``; blocks up to 30 s while a runner hangs (0.32)."""
         return [_with_digest(item) for item in self._object("GET", "/api/ps", key="models", kind=list)["models"]]
 
-    def show(self, model: str) -> dict[str, Any]:
+    def show(self, model: str, *, fresh: bool = False) -> dict[str, Any]:
         """Return what the server knows about one model.
 
+        :param fresh: as it is now. The server repeats its answer to a plain show even after the model's files are gone, but
+            not to one with a system text, which changes nothing but the same field of the answer
         :raises ModelNotFound: also for a listed model whose blobs are missing
         """
-        return self._object("POST", "/api/show", {"model": model}, key="details", kind=dict)
+        body = {"model": model, "system": "-"} if fresh else {"model": model}
+        return self._object("POST", "/api/show", body, key="details", kind=dict)
 
     def has_blob(self, digest: str) -> bool:
         """Tell whether the server has a blob, ``sha256:<hex>``; whether it is whole is not verified."""

@@ -111,6 +111,7 @@ def _carry_out(
         client,
         seen.held,
         insecure=registry.is_insecure,
+        store_path=wanted.care.store_path,
         limits=wanted.limits,
         report=report,
         parallel=wanted.parallel,

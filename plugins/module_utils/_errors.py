@@ -145,6 +145,10 @@ class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
 
 
+class StoreBroken(OllamaError):
+    """Files of a model are missing in the server's store, or are not what its manifest says."""
+
+
 # --- pulls and sources --------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from typing import Callable
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import UPDATE, Action, Held, guard_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action, Held, guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     DEFAULT_LIMITS,
@@ -48,7 +48,7 @@ class Fetcher:
     def fetch(self, action: Action) -> Held:
         """Pull a model and return it as the server lists it; a pinned one is verified, and undone if it is another."""
         guard = None
-        if action.wanted and action.kind == UPDATE:
+        if action.wanted and action.digest_before and not (action.cure and action.cure.anew):
             guard = self._guard(action)
         try:
             self._pull(action.name)
@@ -68,7 +68,7 @@ class Fetcher:
         if model is None:
             raise errors.BadAnswer(
                 f"the pull of {action.name} ended with success, but the server does not list the model: its manifest or "
-                "config is broken at the source or on the server's disk",
+                "config is broken at the source or on the server's disk; give store_path, so that the disk is looked at",
                 url=self._live.client.url,
             )
         if guard:

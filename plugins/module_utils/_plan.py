@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     parse_listed,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
 #: An exchange that was interrupted is taken back.
@@ -28,6 +29,7 @@ RESTORE = "restore"
 
 #: Tags of the names that this collection makes for itself.
 GUARD, NEW = "guard", "new"
+REPAIR = "repair"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -94,11 +96,13 @@ class Action:
     details: tuple[Difference, ...] = ()
     #: size of each blob of what is pulled, by digest; empty if they are not known
     blobs: Mapping[str, int] = field(default_factory=dict)
+    #: what has to go first; also says that files of the model are broken
+    cure: Cure | None = None
 
     @property
     def fetches(self) -> bool:
         """Whether it pulls."""
-        return self.kind in (PULL, UPDATE)
+        return self.kind in (PULL, UPDATE, REPAIR)
 
     @property
     def tidies(self) -> bool:
@@ -230,9 +234,16 @@ def make_plan(
 
 
 def decide(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    offers: Mapping[str, Offer],
+    rules: Rules = Rules(),
+    broken: Collection[str] = (),
 ) -> Draft:
-    """Return what :func:`make_plan` is made of."""
+    """Return what :func:`make_plan` is made of.
+
+    :param broken: keys of models whose fetch is decided elsewhere
+    """
     draft = Draft()
     for item in desired:
         there = held.get(item.name.key)
@@ -240,7 +251,7 @@ def decide(
         if item.state == ABSENT:
             if there:
                 draft.deletes.append(_delete(there, "declared absent"))
-        elif item.origin is None:
+        elif item.origin is None and item.name.key not in broken:
             action, complaint = _fetch(item, there, offer)
             if complaint:
                 draft.complaints.append(complaint)

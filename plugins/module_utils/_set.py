@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done, action_result
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
@@ -26,6 +27,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
+    NO_CARE,
+    Care,
+    care_from_params,
+    take_stock,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Wanted:
     parallel: int = 1
     #: seconds to wait for another run that works on the server
     lock_timeout: float = 0.0
+    care: Care = NO_CARE
 
 
 @dataclass
@@ -56,7 +64,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether any action changed a digest."""
+        """Whether any action changed a digest or repaired a model."""
         return any(done.changed for done in self.done)
 
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         )
         if bad
     ]
+    care = care_from_params(params, complaints)
     entries = params["models"]
     if entries is None:
         entries = [{"name": name} for name in params["name"] or []]
@@ -122,6 +131,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         params["allow_vulnerable_version"],
         parallel=params["parallel"],
         lock_timeout=params["lock_timeout"],
+        care=care,
     )
 
 
@@ -150,13 +160,16 @@ def look(
     """
     held = held_models(client.tags())
     offers = {key: offer_from(value) for key, value in known.items()}
-    _ask(registry, questions(wanted.desired, held, wanted.rules, predict=predict), offers)
-    shown = _shown(client, to_show(wanted.desired, held))
-    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown)
+    stock = take_stock(client, wanted.care, wanted.desired, held)
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges)
+    asked += [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
+    _ask(registry, asked, offers)
+    shown = _shown(client, to_show(wanted.desired, held, stock))
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock)
     together = wanted.parallel > 1 and len(plan.fetches) > 1
     # Which models may be fetched at the same time, their blobs tell.
     if together and _ask(registry, [action.name for action in plan.fetches], offers):
-        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown)
+        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock)
     return Seen(held, offers, plan)
 
 
@@ -191,12 +204,12 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
 
 
 def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
-    """Return what the server shows of some models, ``None`` for those whose files are missing."""
+    """Return what the server shows of some models, ``None`` for those whose files are missing or broken."""
     shown: dict[str, Any] = {}
     for name in names:
         try:
             shown[name.key] = client.show(name.short)
-        except errors.ModelNotFound:
+        except (errors.ModelNotFound, errors.BadAnswer):
             shown[name.key] = None
     return shown
 

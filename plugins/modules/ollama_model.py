@@ -19,6 +19,8 @@ description:
   - What an interrupted run left on the server is removed, and a model that it had replaced without coming to its end gets back what
     it had, also for models that are no longer declared.
   - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
+  - Models with broken files are repaired where they are seen, which needs O(store_path) or O(verify). What cannot fit on the disk or into
+    the memory is not begun, see O(min_free) and O(memory_limit).
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
   - Alchemorsel contributors (@alchemorsel)
@@ -29,6 +31,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.models
   - alchemorsel.ollama.removal
   - alchemorsel.ollama.pulls
+  - alchemorsel.ollama.store
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -145,6 +148,16 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
+- name: Broken models are repaired, and nothing is begun that does not fit on the disk or into the container's memory
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    name: llama3.2:3b
+    store_path: /var/lib/ollama/models
+    verify: true
+    min_free: 20G
+    memory_limit: 8G
+  become: true
+
 - name: A server that cannot be updated yet
   alchemorsel.ollama.ollama_model:
     name: llama3.2:3b
@@ -173,9 +186,9 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
-        V(delete), V(restore) of a model that nobody declares and that an interrupted run had replaced, or V(cleanup) of what
-        such a run left behind.
+      description: V(pull) of a missing model, V(update) of one that is there, V(repair) of one with broken files, V(create) of one
+        from another, V(copy) to an alias, V(delete), V(restore) of a model that nobody declares and that an interrupted run had
+        replaced, or V(cleanup) of what such a run left behind.
       type: str
       returned: success
     reason:
@@ -199,7 +212,7 @@ actions:
       type: float
       returned: success
     changed:
-      description: Whether the digest changed.
+      description: Whether the digest changed, or broken files were made whole.
       type: bool
       returned: success
 kept:
@@ -245,6 +258,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
+    store_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
@@ -262,6 +276,7 @@ def argument_spec() -> dict[str, Any]:
         **models_argument_spec(),
         **removal_argument_spec(),
         **pulls_argument_spec(),
+        **store_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},
