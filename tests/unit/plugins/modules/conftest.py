@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -14,6 +15,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, FakeOllama, without
 from scripted_server import ScriptedServer
+from store_site import Site
+
+from lab.standin.testing import OllamaServer
+from lab.standin.versions import PROFILES
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +115,30 @@ def check_and_run(run, ollama):
         return result, calls
 
     return both
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """One server of each version, started when it is first needed."""
+    servers = {}
+
+    def start(version):
+        if version not in servers:
+            home = tmp_path_factory.mktemp("server")
+            servers[version] = OllamaServer(home, version, {"STANDIN_TIME_SCALE": "0.01", "OLLAMA_NOPRUNE": "1"})
+        for path in servers[version].store.root.glob("*"):
+            shutil.rmtree(path)
+        return servers[version]
+
+    yield start
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture(params=sorted(PROFILES))
+def site(request, pool, model_registry, run_module):
+    made = Site(pool(request.param), model_registry, run_module)
+    for model, system in (("a", "One"), ("b", "Two")):
+        model_registry.publish(model, weights="tiny-a", system=system)
+    assert made.run(name=[made.name("a"), made.name("b")])["changed"]
+    return made
