@@ -106,6 +106,11 @@ class Executor:
         outcome.held = self._live.held
         return outcome
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the operator should know of what went well."""
+        return self._fetcher.warnings
+
     def _half_done(self, action: Action, began: float) -> list[Done]:
         """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""
         try:

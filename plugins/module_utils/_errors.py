@@ -119,6 +119,10 @@ class BadAnswer(OllamaError):
     """The server answered with an error, or with something that cannot be read."""
 
 
+class HandlerDied(BadAnswer):
+    """The server answered 500 with an empty body: what it did for the request ended in a panic."""
+
+
 class OldServer(OllamaError):
     """The server's version is below the floor."""
 
@@ -177,6 +181,9 @@ class SourceRefused(PullFailed):
 class SourceBusy(PullFailed):
     """The source asks to come back later (429)."""
 
+    #: after so many seconds, where it says so
+    retry_after: float | None = None
+
 
 class SourceFailed(PullFailed):
     """The source has trouble of its own (5xx)."""
@@ -210,6 +217,12 @@ class DigestNotServed(PullFailed):
     retry = False
 
 
+class WeightsUnusable(PullFailed):
+    """The weights of the model are not GGUF, and the server would not survive that."""
+
+    retry = False
+
+
 #: What Ollama writes into a failed pull -> exception and remedy. The first match wins; texts as recorded on 0.24.0 and 0.32.15.
 PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
     (
@@ -220,7 +233,8 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
     (
         re.compile(r"digest mismatch"),
         DigestMismatch,
-        "the server removed the blob; if it happens again, look for a proxy that alters or shortens answers, or for bad memory or disk",
+        "the server removed this blob, but will trust others that came wrong with it; look for a proxy that alters or shortens "
+        "answers, or for bad memory or disk, and when that is mended, have the model pulled, removed and pulled again",
     ),
     (
         re.compile(r"pull model manifest: (file does not exist|404)"),

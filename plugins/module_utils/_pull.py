@@ -102,28 +102,33 @@ def pull(
     limits: Limits = DEFAULT_LIMITS,
     report: Report | None = None,
     clock: Clock | None = None,
-) -> None:
-    """Pull a model; return when the server said ``success``.
+    until: float | None = None,
+) -> bool:
+    """Pull a model; return when the server said ``success``, and whether a blob had come with wrong bytes before.
 
     :param model: name as the server takes it
     :param insecure: the model's registry speaks plain http
     :param report: called with the model and each status line
+    :param until: the clock's time at which it has to end, where ``pull_timeout`` does not begin now
     :raises PullFailed: and its kinds, with cause and remedy
     :raises OllamaError: where the server itself is the trouble
     """
     clock = clock or Clock()
-    deadline = clock.now() + limits.pull_timeout
+    deadline = clock.now() + limits.pull_timeout if until is None else until
     phase = Phase()
     fruitless = 0
+    mismatch = False
     while True:
         phase.begin(clock.now())
         try:
             _attempt(client, model, insecure, phase, deadline, limits, report, clock)
-            return
+            return mismatch
         except errors.OllamaError as exc:
             failure = _named(exc, model, client.url)
         # A blob that came with wrong bytes begins anew, and its bytes are no progress.
-        gained = phase.gained and not isinstance(failure, errors.DigestMismatch)
+        wrong = isinstance(failure, errors.DigestMismatch)
+        mismatch = mismatch or wrong
+        gained = phase.gained and not wrong
         fruitless = 1 if gained else fruitless + 1
         pause = min(MAX_PAUSE, 2.0 ** (fruitless - 1)) * (0.5 + clock.random() / 2)
         if not failure.retry or fruitless > limits.retries or clock.now() + pause >= deadline:

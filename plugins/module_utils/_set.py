@@ -20,6 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
@@ -115,6 +116,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         max_delete=params["max_delete"],
         allow_empty=params["allow_empty"],
         prune_local=params["prune_local"],
+        mirror=parse_mirror(params["registry_mirror"]),
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
     return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
@@ -167,6 +169,7 @@ def converge(
     executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
     outcome = executor.run(plan)
     result.done = outcome.done
+    result.warnings += executor.warnings
     result.after = public(outcome.held)
     if outcome.failures:
         raise _together(outcome.failures)
