@@ -223,6 +223,9 @@ class WeightsUnusable(PullFailed):
     retry = False
 
 
+#: What a server with TLS says to plain http, with status 400.
+HTTP_TO_HTTPS = r"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)"
+
 #: What Ollama writes into a failed pull -> exception and remedy. The first match wins; texts as recorded on 0.24.0 and 0.32.15.
 PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
     (
@@ -257,14 +260,15 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
         "the source has trouble; run again later",
     ),
     (
+        re.compile(rf"x509:|tls: |server gave HTTP response to HTTPS client|{HTTP_TO_HTTPS}"),
+        SourceTLSFailure,
+        "a registry with plain http belongs into insecure_registries, one with TLS does not; a private CA belongs into the trust store "
+        "of the Ollama server",
+    ),
+    (
         re.compile(r"realm host|unauthorized|pull model manifest: 40[0-9]"),
         SourceRefused,
         "the source wants a login that Ollama cannot give, or the model is gated; use a source that serves it openly",
-    ),
-    (
-        re.compile(r"x509:|tls: |server gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port"),
-        SourceTLSFailure,
-        "a registry with plain http belongs into insecure_registries; a private CA belongs into the trust store of the Ollama server",
     ),
     (
         re.compile(r"no Location header|unexpected status code 30\d|insecure protocol http"),

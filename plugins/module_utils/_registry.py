@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,8 @@ class Registry:
             kind, said = errors.SourceNotFound, "does not have it; check name and tag"
             if place != name:
                 said += ", and bring the model there if it is missing"
+        elif status == 400 and re.search(errors.HTTP_TO_HTTPS, _text(body)):
+            kind, said = errors.SourceTLSFailure, "wants TLS; take it out of insecure_registries"
         elif status in (400, 401, 403):
             kind, said = errors.SourceRefused, f"refuses to show it ({status})"
         elif status == 412:
