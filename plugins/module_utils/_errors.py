@@ -218,7 +218,7 @@ class DigestNotServed(PullFailed):
 
 
 class WeightsUnusable(PullFailed):
-    """The weights of the model are not GGUF, and the server would not survive that."""
+    """The weights of the model are no GGUF that the server can read, and it would not survive its next start."""
 
     retry = False
 

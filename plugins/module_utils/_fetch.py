@@ -183,8 +183,8 @@ class Fetcher:
             client.show(place.short)
         except errors.HandlerDied as exc:
             raise errors.WeightsUnusable(
-                f"the weights of {name} are not GGUF, and with them this server, version {version}, would end in a panic at "
-                f"every start; {_KEPT}. Declare a model with GGUF weights, or update the server to 0.30 or newer",
+                f"the weights of {name} are no GGUF that this server, version {version}, can read: it panics over them, and would "
+                f"do so at every start; {_KEPT}. Declare a model with GGUF weights, or update the server to 0.30 or newer",
                 url=exc.url,
                 http_status=exc.http_status,
             ) from exc

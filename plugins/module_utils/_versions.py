@@ -12,7 +12,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 
 #: First version without CVE-2026-7482 (reads the server's memory through a crafted GGUF).
 FLOOR = "0.17.1"
-#: First version that only refuses to load weights that are not GGUF.
+#: First version that only refuses to load weights that it cannot read.
 SURVIVES_OTHER_WEIGHTS = (0, 30, 0)
 
 
@@ -27,7 +27,7 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 
 
 def dies_of_other_weights(version: str) -> bool:
-    """Tell whether a server panics over weights that are not GGUF, at every start; one of unknown version might."""
+    """Tell whether a server panics over weights that it cannot read, at every start; one of unknown version might."""
     numbers = parse_version(version)
     return numbers is None or numbers < SURVIVES_OTHER_WEIGHTS
 
