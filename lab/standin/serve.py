@@ -14,7 +14,7 @@ import sys
 from aiohttp import web
 
 from .app import Server
-from .errors import os_error_text
+from .errors import Fatal, os_error_text
 from .settings import Settings
 
 
@@ -45,6 +45,7 @@ async def _serve(settings: Settings) -> int:
     server = Server(settings)
     if not settings.noprune and (warning := server.store.prune()):
         print(warning, file=sys.stderr, flush=True)
+    server.read_all()
     runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
@@ -74,6 +75,9 @@ def main(settings: Settings) -> int:
     except StartError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except Fatal as error:
+        print(error, file=sys.stderr)
+        return 2
     return status
 
 

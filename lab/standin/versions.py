@@ -25,7 +25,7 @@ class Profile:
     rewrites_import: bool
     #: status lines while quantizing
     quantizing_lines: bool
-    #: a model file that is no GGUF makes the handler die: status 500, empty body
+    #: a model file that is no GGUF makes the handler die (status 500, empty body), and the whole server when it starts
     dies_on_bad_gguf: bool
     #: status of an embedding asked of a model that generates text, None where it answers
     embed_completion_status: int | None

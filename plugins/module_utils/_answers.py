@@ -109,7 +109,7 @@ def status_error(
         kind = errors.ServerUnreachable
         message = f"a gateway answers at {server} with {status}, the server behind it does not; check that one"
     else:
-        kind = errors.BadAnswer
+        kind = errors.HandlerDied if status == 500 and not text.strip() else errors.BadAnswer
         message = f"{server}{path} answered {status}: {said}"
     return kind(message, url=server + path, http_status=status, error=error)
 

@@ -114,6 +114,8 @@ class Executor:
         self._report = report
         self._parallel = parallel
         self._stopped = threading.Event()
+        #: what the operator should know of what went well
+        self.warnings: list[str] = []
         self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
             live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
         )
@@ -197,7 +199,10 @@ class Executor:
         if action.kind == CREATE:
             # Nothing is fetched, but a big model's header is read from a cold disk.
             return create(live, action, timeout=10 * live.client.timeout)
-        return self._fetcher_of(live).fetch(action)
+        fetcher = self._fetcher_of(live)
+        model = fetcher.fetch(action)
+        self.warnings += fetcher.warnings
+        return model
 
     def _half_done(self, action: Action, began: float) -> list[Done]:
         """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""

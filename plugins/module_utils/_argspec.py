@@ -37,6 +37,7 @@ def server_argument_spec() -> dict[str, dict[str, Any]]:
 def source_argument_spec() -> dict[str, dict[str, Any]]:
     """Return the options that say how the sources of models are read."""
     return {
+        "registry_mirror": {"type": "str"},
         "insecure_registries": {"type": "list", "elements": "str", "default": []},
         "registry_ca_path": {"type": "path"},
     }
@@ -109,7 +110,14 @@ def registry_from_params(params: dict[str, Any]) -> Registry:
 
     :raises OllamaError: for values that cannot work
     """
-    return Registry(params["insecure_registries"], params["registry_ca_path"], params["timeout"])
+    return Registry(
+        params["insecure_registries"],
+        params["registry_ca_path"],
+        params["timeout"],
+        mirror=params["registry_mirror"],
+        retries=params.get("retries", 0),
+        patience=params.get("pull_timeout", 0.0),
+    )
 
 
 def client_from_params(params: dict[str, Any]) -> OllamaClient:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, PRESENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     NO_OFFER,
@@ -127,12 +128,24 @@ def to_repair(desired: Sequence[Desired], stock: Stock) -> dict[str, Desired]:
 
 
 def mend(
-    draft: Draft, desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], stock: Stock
+    draft: Draft,
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    offers: Mapping[str, Offer],
+    stock: Stock,
+    mirror: str | None = None,
 ) -> None:
-    """Add the repairs of broken models, and to every fetch what has to go before it."""
+    """Add the repairs of broken models, and to every fetch what has to go before it.
+
+    :param mirror: as in the rules of the plan
+    """
+    passing = in_between(desired, mirror)
     for key, item in to_repair(desired, stock).items():
         offer = offers.get(key, NO_OFFER)
         action, complaint = _repair(item, stock.faults[key], held, offer, stock)
+        if action:
+            via, complaint = fetched_as(action.name, mirror, passing)
+            action = replace(action, via=via)
         if complaint:
             draft.complaints.append(complaint)
         elif action:

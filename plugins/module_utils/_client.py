@@ -91,6 +91,8 @@ class OllamaClient:
         self.timeout = timeout
         #: value of the header Server of the last answer; a stand-in names itself there
         self.server_header: str | None = None
+        #: what the server said of its version last
+        self.said_version: str | None = None
         self._requests = import_requests()
         self._session = self._requests.Session()
         # The environment's proxy is for other machines; a loopback address never goes through one.
@@ -238,7 +240,8 @@ class OllamaClient:
 
     def version(self) -> str:
         """Return the server's version, such as ``0.32.15``."""
-        return str(self._object("GET", "/api/version", key="version", kind=str)["version"])
+        self.said_version = str(self._object("GET", "/api/version", key="version", kind=str)["version"])
+        return self.said_version
 
     def tags(self) -> list[dict[str, Any]]:
         """Return the server's models as it lists them, ``digest`` always as ``sha256:<hex>``."""

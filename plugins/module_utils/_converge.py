@@ -118,6 +118,7 @@ def _carry_out(
     )
     outcome = executor.run(seen.plan)
     result.done = outcome.done
+    result.warnings += executor.warnings
     result.after = public(outcome.held)
     if outcome.failures:
         raise _together(outcome.failures)

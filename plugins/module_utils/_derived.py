@@ -72,7 +72,7 @@ def plan_all(
     there = settled(held, ends)
     draft = decide(desired, there, offers, rules, to_repair(desired, stock))
     draft.left_over, draft.warnings = ends, texts + draft.warnings
-    mend(draft, desired, there, offers, stock)
+    mend(draft, desired, there, offers, stock, rules.mirror)
     judge(draft, desired, there, offers, stock)
     derive(draft, desired, held, shown, offers, stock)
     return draft.plan()

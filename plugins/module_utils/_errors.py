@@ -119,6 +119,10 @@ class BadAnswer(OllamaError):
     """The server answered with an error, or with something that cannot be read."""
 
 
+class HandlerDied(BadAnswer):
+    """The server answered 500 with an empty body: what it did for the request ended in a panic."""
+
+
 class OldServer(OllamaError):
     """The server's version is below the floor."""
 
@@ -193,6 +197,9 @@ class SourceRefused(PullFailed):
 class SourceBusy(PullFailed):
     """The source asks to come back later (429)."""
 
+    #: after so many seconds, where it says so
+    retry_after: float | None = None
+
 
 class SourceFailed(PullFailed):
     """The source has trouble of its own (5xx)."""
@@ -226,6 +233,15 @@ class DigestNotServed(PullFailed):
     retry = False
 
 
+class WeightsUnusable(PullFailed):
+    """The weights of the model are no GGUF that the server can read, and it would not survive its next start."""
+
+    retry = False
+
+
+#: What a server with TLS says to plain http, with status 400.
+HTTP_TO_HTTPS = r"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)"
+
 #: What Ollama writes into a failed pull -> exception and remedy. The first match wins; texts as recorded on 0.24.0 and 0.32.15.
 PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
     (
@@ -236,7 +252,8 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
     (
         re.compile(r"digest mismatch"),
         DigestMismatch,
-        "the server removed the blob; if it happens again, look for a proxy that alters or shortens answers, or for bad memory or disk",
+        "the server removed this blob, but will trust others that came wrong with it; look for a proxy that alters or shortens "
+        "answers, or for bad memory or disk, and when that is mended, have the model pulled, removed and pulled again",
     ),
     (
         re.compile(r"pull model manifest: (file does not exist|404)"),
@@ -259,14 +276,15 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
         "the source has trouble; run again later",
     ),
     (
+        re.compile(rf"x509:|tls: |server gave HTTP response to HTTPS client|{HTTP_TO_HTTPS}"),
+        SourceTLSFailure,
+        "a registry with plain http belongs into insecure_registries, one with TLS does not; a private CA belongs into the trust store "
+        "of the Ollama server",
+    ),
+    (
         re.compile(r"realm host|unauthorized|pull model manifest: 40[0-9]"),
         SourceRefused,
         "the source wants a login that Ollama cannot give, or the model is gated; use a source that serves it openly",
-    ),
-    (
-        re.compile(r"x509:|tls: |server gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port"),
-        SourceTLSFailure,
-        "a registry with plain http belongs into insecure_registries; a private CA belongs into the trust store of the Ollama server",
     ),
     (
         re.compile(r"no Location header|unexpected status code 30\d|insecure protocol http"),

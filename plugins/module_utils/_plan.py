@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, LATEST, Desired, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     RESERVED_NAMESPACE,
     ModelName,
@@ -69,13 +70,17 @@ class Offer:
 
 @dataclass(frozen=True)
 class Rules:
-    """How far a run may go in removing what is not declared."""
+    """How far a run may go in removing what is not declared.
+
+    :param mirror: registry from which models of the default one are fetched
+    """
 
     exclusive: bool = False
     protect: tuple[str, ...] = ()
     max_delete: int = 5
     allow_empty: bool = False
     prune_local: bool = False
+    mirror: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class Action:
     blobs: Mapping[str, int] = field(default_factory=dict)
     #: what has to go first; also says that files of the model are broken
     cure: Cure | None = None
+    #: the name under which it is fetched before it gets its own, where that is another one
+    via: ModelName | None = None
 
     @property
     def fetches(self) -> bool:
@@ -186,6 +193,7 @@ def _internal(name: ModelName, tag: str) -> ModelName:
 def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> list[Held]:
     """Return the models that ``exclusive`` is about: not declared, needed by a declared one, protected or internal."""
     declared = {item.name.key for item in desired} | {item.origin.name.key for item in desired if item.origin}
+    declared |= set(in_between(desired, rules.mirror))
     return [
         model
         for key, model in held.items()
@@ -245,6 +253,7 @@ def decide(
     :param broken: keys of models whose fetch is decided elsewhere
     """
     draft = Draft()
+    passing = in_between(desired, rules.mirror)
     for item in desired:
         there = held.get(item.name.key)
         offer = offers.get(item.name.key, NO_OFFER)
@@ -253,13 +262,18 @@ def decide(
                 draft.deletes.append(_delete(there, "declared absent"))
         elif item.origin is None and item.name.key not in broken:
             action, complaint = _fetch(item, there, offer)
+            if action:
+                via, complaint = fetched_as(action.name, rules.mirror, passing)
+                action = replace(action, via=via)
             if complaint:
                 draft.complaints.append(complaint)
             elif action:
                 draft.fetches.append(action)
                 if item.name.key in offers and offer.digest is None:
                     draft.warnings.append(_unread(item, there, offer))
-        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key)):
+        place = at_mirror(item.name, rules.mirror).key
+        unfinished = held.get(place) if place in passing else None
+        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key), unfinished):
             if left_over:
                 reason = f"left over from an interrupted run for {item.name}"
                 draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))

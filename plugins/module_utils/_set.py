@@ -16,6 +16,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
@@ -122,6 +123,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         max_delete=params["max_delete"],
         allow_empty=params["allow_empty"],
         prune_local=params["prune_local"],
+        mirror=parse_mirror(params["registry_mirror"]),
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
     return Wanted(

@@ -106,15 +106,19 @@ def _source(live: Live, action: Action) -> Held:
     return source
 
 
-def switch(client: OllamaClient, source: ModelName, name: ModelName, there: Held | None) -> None:
+def switch(
+    client: OllamaClient, source: ModelName, name: ModelName, there: Held | None, aside: ModelName | None = None
+) -> None:
     """Copy a model over another one.
 
     A copy leaves the layers of what was there behind for good; a deletion takes them away if nobody else uses them.
     So the old model gets a second name first, which is deleted last.
+
+    :param aside: that second name, where it is not to be the guard's
     """
-    guard = guard_name(name)
+    aside = aside or guard_name(name)
     if there is not None:
-        client.copy(there.name.short, guard.short)
+        client.copy(there.name.short, aside.short)
     client.copy(source.short, name.short)
     if there is not None:
-        client.delete(guard.short)
+        client.delete(aside.short)

@@ -133,6 +133,16 @@ EXAMPLES = r"""
     parallel: 6
     lock_timeout: 7200
 
+- name: Models of Ollama's registry, fetched from a mirror and known under their own names
+  alchemorsel.ollama.ollama_model:
+    models:
+      - name: llama3.2:3b
+      - name: mistral:7b
+        state: latest
+    registry_mirror: mirror.example:5000
+    insecure_registries:
+      - mirror.example:5000
+
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
   alchemorsel.ollama.ollama_model:
     url: https://ollama.example.com

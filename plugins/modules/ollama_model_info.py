@@ -67,6 +67,12 @@ EXAMPLES = r"""
     registry_ca_path: /etc/ssl/company-ca.pem
   register: ollama
 
+- name: Look for updates at the mirror that models are fetched from
+  alchemorsel.ollama.ollama_model_info:
+    url: http://127.0.0.1:11435
+    check_updates: true
+    registry_mirror: mirror.example:5000
+
 - name: Show outdated models
   ansible.builtin.debug:
     msg: "{{ ollama.models | selectattr('outdated', 'true') | map(attribute='name') }}"

@@ -37,6 +37,7 @@ PARAMS = {
     "validate_certs": True,
     "timeout": 30.0,
 }
+SOURCE = {"insecure_registries": [], "registry_ca_path": None, "registry_mirror": None, "timeout": 1}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -95,9 +96,13 @@ def test_bad_connection_options(change, words):
     [
         ({"insecure_registries": ["http://h:1"]}, "without http://"),
         ({"insecure_registries": [" "]}, "wanted HOST:PORT"),
+        ({"registry_mirror": "http://m:5000"}, "without a scheme"),
+        ({"registry_mirror": "m:5000/v2"}, "without a path"),
+        ({"registry_mirror": "m:70000"}, "wanted HOST or HOST:PORT"),
+        ({"registry_mirror": "Registry.Ollama.ai"}, "should be a mirror of"),
         ({"registry_ca_path": "/nonexistent"}, "registry_ca_path is '/nonexistent'"),
     ],
 )
 def test_bad_source_options(change, words):
     with pytest.raises(InvalidInput, match=words):
-        _argspec.registry_from_params({"insecure_registries": [], "registry_ca_path": None, "timeout": 1, **change})
+        _argspec.registry_from_params({**SOURCE, **change})

@@ -38,6 +38,8 @@ TEXTS = {
         errors.SourceTLSFailure,
         False,
     ),
+    MANIFEST + "400: <html>The plain HTTP request was sent to HTTPS port</html>": (errors.SourceTLSFailure, False),
+    MANIFEST + "400: Client sent an HTTP request to an HTTPS server.\n": (errors.SourceTLSFailure, False),
     MANIFEST + 'Get "http://h/v2/x": EOF': (errors.PullFailed, True),
     MANIFEST + "unexpected end of JSON input": (errors.PullFailed, True),
     "file does not exist": (errors.SourceUnusable, False),

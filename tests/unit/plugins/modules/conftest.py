@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, FakeOllama, without
@@ -40,6 +41,8 @@ def run_module(monkeypatch, capsys):
         # From 2.19 on a process that has loaded the controller's code shows warnings instead of returning them.
         if "ansible.module_utils._internal" in sys.modules:
             monkeypatch.setattr(sys.modules["ansible.module_utils._internal"], "is_controller", False)
+        # Those of an earlier run in this process would be told again.
+        warnings._global_warnings.clear()
         with pytest.raises(SystemExit):
             module.main()
         written = capsys.readouterr()

@@ -184,6 +184,11 @@ def test_a_limit_can_be_lengthened_while_reading(scripted_server):
 SOURCES = {
     "gone": (Reply(404), errors.SourceNotFound, "does not have it"),
     "login": (Reply(401), errors.SourceRefused, "refuses to show it (401)"),
+    "TLS": (
+        Reply(400, "The plain HTTP request was sent to HTTPS port"),
+        errors.SourceTLSFailure,
+        "out of insecure_registries",
+    ),
     "newer": (Reply(412), errors.NewerServerWanted, "newer versions of Ollama"),
     "rate": (Reply(429), errors.SourceBusy, "limits the rate"),
     "trouble": (Reply(500, "oops"), errors.SourceFailed, "answered 500 'oops'"),

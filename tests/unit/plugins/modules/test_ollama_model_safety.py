@@ -74,6 +74,47 @@ def test_a_pin_whose_pull_fails_leaves_no_guard(run, ollama):
     assert ollama.held == before
 
 
+def test_a_full_disk_ends_the_pull_at_once(run, ollama):
+    ollama.have("a", ONE)
+    before = dict(ollama.held)
+    ollama.publish("a", TWO)
+    ollama.pulls = [[{"error": "write /m/blobs/sha256-1-partial: no space left on device"}]]
+    result = run(name=ollama.name("a"), state="latest", retries=5)
+    assert (result["error_kind"], result["changed"]) == ("DiskFull", False)
+    assert "free space in the server's store" in result["msg"]
+    assert [call for call in ollama.calls if call.startswith("POST /api/pull")] == ["POST /api/pull a:latest"]
+    assert ollama.held == before
+
+
+def test_an_update_that_is_not_listed_is_undone(run, ollama):
+    ollama.have("a", ONE)
+    before = dict(ollama.held)
+    ollama.publish("a", TWO)
+
+    def pulled(model):
+        # Its config came broken.
+        del ollama.held[model]
+        return [{"status": "success"}]
+
+    ollama.pulls = [pulled]
+    result = run(name=ollama.name("a"), state="latest")
+    assert (result["error_kind"], result["changed"]) == ("BadAnswer", False)
+    assert "the server does not list the model" in result["msg"]
+    assert ollama.held == before
+
+
+def test_a_later_update_that_fails_keeps_what_an_interrupted_one_brought(run, ollama):
+    # Any digest is good for latest, so that the newer of the two stays; a pinned one goes back to the guard's.
+    ollama.have("a", TWO)
+    before = dict(ollama.held)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    ollama.held[guard] = digest_of(ONE)
+    ollama.publish("a", THREE)
+    ollama.pulls = [[{"error": "max retries exceeded: EOF"}]]
+    assert run(name=ollama.name("a"), state="latest")["error_kind"] == "PullFailed"
+    assert ollama.held == before
+
+
 def test_an_interrupted_run_is_finished(check_and_run, ollama):
     # Killed after the pull: the new model is there, the old one under its guard name.
     pin = ollama.have("a", TWO)
