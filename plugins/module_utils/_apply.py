@@ -6,41 +6,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
     COPY,
     CREATE,
     DELETE,
+    LOAD,
+    UNLOAD,
     Action,
     Held,
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._residency import Residency
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
 
 
 @dataclass(frozen=True)
 class Done:
-    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them."""
+    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them, ``moved`` into memory or out of it."""
 
     action: Action
     digest_after: str | None
     bytes: int
     seconds: float
+    moved: bool = False
 
     @property
     def changed(self) -> bool:
-        """Whether the server has something else than before."""
-        return self.action.digest_before != self.digest_after
+        """Whether the server has something else than before, on disk or in memory."""
+        return self.moved or self.action.digest_before != self.digest_after
 
 
 @dataclass
@@ -57,7 +62,8 @@ class Executor:
 
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
-    :param report: called with model and status line of a pull
+    :param memory: what is declared of the server's memory
+    :param report: called with model and status line of a pull or a load
     """
 
     def __init__(
@@ -69,23 +75,31 @@ class Executor:
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        memory: Memory = NO_MEMORY,
     ) -> None:
         self._live = Live(client, held)
         self._clock = clock or Clock()
         self._fetcher = Fetcher(self._live, insecure=insecure, limits=limits, report=report, clock=self._clock)
+        self._residency = Residency(self._live, memory, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
-        """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
+        """Fetch all there is to fetch, even after a failure; switch aliases, load and delete only if nothing failed."""
         outcome = Outcome()
+        self._residency.begin(plan)
         for action in plan.actions:
             removal = action.kind in (DELETE, CLEANUP)
-            if outcome.failures and (removal or action.source):
+            in_memory = action.kind in (LOAD, UNLOAD)
+            if outcome.failures and (removal or in_memory or action.source):
                 break
             began = self._clock.now()
             after: Held | None = None
+            moved = False
             try:
                 if removal:
                     delete(self._live, action, self._clock)
+                elif in_memory:
+                    after, moved = self._residency.carry_out(action)
+                    action = replace(action, digest_before=after.digest)
                 elif action.kind == COPY:
                     after = alias(self._live, action)
                 elif action.kind == CREATE:
@@ -99,10 +113,13 @@ class Executor:
                     break
                 if action.source:
                     outcome.done += self._half_done(action, began)
+                if isinstance(exc, errors.Evicted):
+                    outcome.done.append(Done(action, action.digest_after, action.bytes, 0.0, moved=True))
                 continue
             size = after.size if after else action.bytes
             seconds = round(self._clock.now() - began, 3)
-            outcome.done.append(Done(action, after.digest if after else None, size, seconds))
+            outcome.done.append(Done(action, after.digest if after else None, size, seconds, moved))
+        outcome.failures += self._residency.end()
         outcome.held = self._live.held
         return outcome
 
@@ -134,4 +151,4 @@ def action_result(done: Done) -> dict[str, Any]:
 
 def predicted(action: Action) -> Done:
     """Return an action as a run would show it."""
-    return Done(action, action.digest_after, action.bytes, 0.0)
+    return Done(action, action.digest_after, action.bytes, 0.0, moved=action.kind in (LOAD, UNLOAD))

@@ -133,6 +133,29 @@ class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
 
 
+# --- the server's memory ------------------------------------------------------------------------------------------
+
+
+class LoadFailed(OllamaError):
+    """A model could not be brought into memory."""
+
+
+class LoadTimeout(LoadFailed):
+    """The load took longer than ``load_timeout``, or than the server allows."""
+
+
+class NotEnoughMemory(LoadFailed):
+    """The model does not fit into memory."""
+
+
+class RunnerDied(LoadFailed):
+    """The process of the model ended while it was loaded."""
+
+
+class Evicted(LoadFailed):
+    """The model was loaded, and another one that is declared loaded was unloaded for it."""
+
+
 # --- pulls and sources --------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
+LOAD, UNLOAD = "load", "unload"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -148,6 +149,11 @@ def new_name(name: ModelName) -> ModelName:
     return _internal(name, "new")
 
 
+def hold_name(name: ModelName) -> ModelName:
+    """Return the name under which a model that is in memory can still be unloaded when another one has taken its place."""
+    return _internal(name, "hold")
+
+
 def _internal(name: ModelName, tag: str) -> ModelName:
     label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
     return parse_listed(f"{RESERVED_NAMESPACE}/{label}:{tag}")
@@ -222,7 +228,8 @@ def decide(
                 draft.fetches.append(action)
                 if item.name.key in offers and offer.digest is None:
                     draft.warnings.append(_unread(item, there, offer))
-        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key)):
+        for made in (new_name, guard_name, hold_name):
+            left_over = held.get(made(item.name).key)
             if left_over:
                 reason = f"left over from an interrupted run for {item.name}"
                 draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -20,6 +21,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
+    Memory,
+    conflicts,
+    residences,
+    with_memory,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
@@ -44,6 +51,7 @@ class Wanted:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     allow_vulnerable: bool = False
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass
@@ -60,7 +68,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether any action changed a digest."""
+        """Whether any action changed a digest, or what is in memory."""
         return any(done.changed for done in self.done)
 
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
@@ -93,6 +101,11 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
             ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
             ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
             ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
+            (
+                "load_timeout",
+                params["load_timeout"] is not None and params["load_timeout"] <= 0,
+                "a number of seconds above 0",
+            ),
             ("retries", params["retries"] < 0, "0 or more"),
             ("max_delete", params["max_delete"] < 0, "0 or more"),
         )
@@ -108,6 +121,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         if not complaints:
             raise
         complaints.append(exc.message)
+    complaints += conflicts(desired)
     refuse(complaints)
     rules = Rules(
         exclusive=params["exclusive"],
@@ -117,7 +131,8 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         prune_local=params["prune_local"],
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
-    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
+    memory = Memory(residences(desired), params["load_timeout"])
+    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"], memory)
 
 
 def converge(
@@ -133,9 +148,9 @@ def converge(
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
-    :param defer: where something is to be pulled, only tell so in ``result.work_due``
+    :param defer: where something is to be pulled or loaded, only tell so in ``result.work_due``
     :param known: ``offers`` of a ``work_due``, so that no source is asked again
-    :param progress: what is told of the pulls
+    :param progress: what is told of the pulls and loads
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     seen = look(client, registry, wanted, known or {}, predict=check_mode)
@@ -153,10 +168,11 @@ def converge(
         result.after = predict(held, plan)
         return
     sizes = {action.name.short: action.bytes for action in plan.fetches}
-    if defer and sizes:
+    loading = wanted.memory.longest(plan)
+    if defer and (sizes or loading):
         result.warnings = []
         result.work_due = {
-            "seconds": longest(plan, wanted.limits, client.timeout),
+            "seconds": longest(plan, wanted.limits, client.timeout) + loading,
             "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
         }
         return
@@ -164,7 +180,9 @@ def converge(
     if progress:
         progress.expect(sizes)
         report = progress.report
-    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
+    executor = Executor(
+        client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report, memory=wanted.memory
+    )
     outcome = executor.run(plan)
     result.done = outcome.done
     result.after = public(outcome.held)
@@ -196,7 +214,11 @@ def look(
     answers = registry.manifests([name for name in asked if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
     shown = _shown(client, to_show(wanted.desired, held))
-    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown)
+    declared = wanted.memory.residences
+    if declared:
+        plan = with_memory(plan, declared, held, client.ps(), datetime.now(timezone.utc))
+    return Seen(held, offers, plan)
 
 
 def public(held: Mapping[str, Held]) -> dict[str, Held]:
