@@ -68,7 +68,8 @@ def load_error(exc: errors.OllamaError, model: str, limit: float) -> errors.Olla
     if isinstance(exc, errors.ModelNotFound):
         return become(
             errors.LoadFailed,
-            f"{model} cannot be loaded: files of it are missing ({exc.error}); remove it and have it pulled again",
+            f"{model} cannot be loaded: the server does not find it, or files of it ({exc.error}); run again, and where that does not "
+            "help, remove it and have it pulled anew",
         )
     if not isinstance(exc, errors.BadAnswer):
         return exc

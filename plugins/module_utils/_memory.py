@@ -41,6 +41,8 @@ RUNNER_PARAMETERS = frozenset(
 LEAST_LOAD_SECONDS = 300.0
 LOAD_RATE = 50e6
 
+AN_OLDER_ONE = "an older version"
+
 
 @dataclass(frozen=True)
 class Residence:
@@ -192,6 +194,19 @@ def outdated(
     return [entry for entry in loaded if entry.get("digest") not in wanted and _key(entry) in keys]
 
 
+def lingering(
+    residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` that have to leave for this model not to be in memory.
+
+    One that has another model's name is not among them, though that may be the same model pulled under two names.
+    """
+    keys, wanted = {name.key for name in residence.names}, digests(residence, held)
+    return [
+        entry for entry in loaded if _key(entry) in keys or (entry.get("digest") in wanted and _key(entry) not in held)
+    ]
+
+
 def is_pinned(entry: Mapping[str, Any], now: datetime) -> bool:
     """Tell whether a loaded model stays for good; one of which the server does not tell the end is left as it is."""
     left = seconds_left(dict(entry), now)
@@ -224,20 +239,25 @@ def with_memory(
     after = predict(held, plan)
     actions: list[Action] = []
     warnings: list[str] = []
-    for residence in declared:
+    remaining = list(loaded)
+    for residence in sorted(declared, key=lambda one: one.loaded):
         model = after.get(residence.name.key)
         if model is None:
             continue
-        there, old = shown(residence, after, loaded), outdated(residence, after, loaded)
-        action = _action(residence, model, there, old, now)
+        there, old = shown(residence, after, remaining), outdated(residence, after, remaining)
+        if residence.loaded:
+            action = _load(model, there, old, now)
+            if action is None and old:
+                warnings.append(
+                    f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; "
+                    "it leaves when its time is up, when the memory is needed, or when the server is restarted"
+                )
+        else:
+            leaving = lingering(residence, after, remaining)
+            action = _unload(model, leaving, there, now)
+            remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
-        elif old:
-            warnings.append(
-                f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; it "
-                "leaves when its time is up, when the memory is needed, or when the server is restarted"
-            )
-    actions.sort(key=lambda action: action.kind == LOAD)
     first = next(
         (place for place, action in enumerate(plan.actions) if action.kind in (DELETE, CLEANUP)), len(plan.actions)
     )
@@ -248,28 +268,31 @@ def with_memory(
     )
 
 
-def _action(
-    residence: Residence,
-    model: Held,
-    there: Sequence[Mapping[str, Any]],
-    old: Sequence[Mapping[str, Any]],
-    now: datetime,
+def _load(
+    model: Held, there: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]], now: datetime
 ) -> Action | None:
-    """Return what a model needs to be in memory, or not to be, as declared."""
-    pinned = any(is_pinned(entry, now) for entry in there)
-    if pinned:
-        before: str | None = "pinned"
-    elif there:
-        before = "loaded"
-    else:
-        before = "an older version" if old else None
-    if residence.loaded:
-        if pinned:
-            return None
-        reason = {"loaded": "loaded, but not for good", "an older version": "an older version is loaded"}
-        return _step(LOAD, model, reason.get(before or "", "not loaded"), Difference("memory", before, "pinned"))
-    if before is None:
+    """Return what a model needs to be in memory for good."""
+    if any(is_pinned(entry, now) for entry in there):
         return None
+    if there:
+        before, reason = "loaded", "loaded, but not for good"
+    elif old:
+        before, reason = AN_OLDER_ONE, "an older version is loaded"
+    else:
+        return _step(LOAD, model, "not loaded", Difference("memory", None, "pinned"))
+    return _step(LOAD, model, reason, Difference("memory", before, "pinned"))
+
+
+def _unload(
+    model: Held, leaving: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]], now: datetime
+) -> Action | None:
+    """Return what a model needs not to be in memory."""
+    if not leaving:
+        return None
+    current = [entry for entry in leaving if entry in there]
+    before = AN_OLDER_ONE
+    if current:
+        before = "pinned" if any(is_pinned(entry, now) for entry in current) else "loaded"
     return _step(UNLOAD, model, "declared not loaded", Difference("memory", before, None))
 
 

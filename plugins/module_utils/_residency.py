@@ -18,7 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     Memory,
     Residence,
     is_pinned,
-    outdated,
+    lingering,
     shown,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
@@ -165,12 +165,12 @@ class Residency:
 
     def _unload(self, action: Action) -> tuple[Held, bool]:
         residence, model = self._declared(action)
-        if not self._entries(residence):
+        if not self._lingers(residence):
             return model, False
         self._drop_old(residence)
-        if self._entries(residence):
+        if self._lingers(residence):
             self._leave(model)
-            if not self._wait(lambda: not self._entries(residence)):
+            if not self._wait(lambda: not self._lingers(residence)):
                 raise errors.ServerBusy(
                     f"{model.name} is still in memory {self._live.client.timeout:g} s after it was unloaded: it answers "
                     "requests, or it is an older version that the server cannot be told any more to unload; run again when it "
@@ -213,9 +213,8 @@ class Residency:
     def _shown(self, residence: Residence) -> list[Mapping[str, Any]]:
         return shown(residence, self._live.held, self._live.client.ps())
 
-    def _entries(self, residence: Residence) -> list[Mapping[str, Any]]:
-        loaded = self._live.client.ps()
-        return shown(residence, self._live.held, loaded) + outdated(residence, self._live.held, loaded)
+    def _lingers(self, residence: Residence) -> bool:
+        return bool(lingering(residence, self._live.held, self._live.client.ps()))
 
     def _gone(self, digest: str) -> bool:
         return all(entry["digest"] != digest for entry in self._live.client.ps())
