@@ -189,22 +189,28 @@ def shown(
 def outdated(
     residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """Return the entries of ``/api/ps`` that have a name of this model, but another digest."""
-    keys, wanted = {name.key for name in residence.names}, digests(residence, held)
-    return [entry for entry in loaded if entry.get("digest") not in wanted and _key(entry) in keys]
+    """Return the entries of ``/api/ps`` that have a name of this model, but a digest that no model has any more."""
+    keys = {name.key for name in residence.names}
+    known = {model.digest for model in held.values() if not model.name.internal}
+    return [entry for entry in loaded if entry.get("digest") not in known and _key(entry) in keys]
 
 
 def lingering(
-    residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
+    residence: Residence, held: Mapping[str, Held], loaded: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """Return the entries of ``/api/ps`` that have to leave for this model not to be in memory.
 
     One that has another model's name is not among them, though that may be the same model pulled under two names.
     """
-    keys, wanted = {name.key for name in residence.names}, digests(residence, held)
-    return [
-        entry for entry in loaded if _key(entry) in keys or (entry.get("digest") in wanted and _key(entry) not in held)
-    ]
+    keys = {name.key for name in residence.names}
+    current = [entry for entry in shown(residence, held, loaded) if _key(entry) in keys or _key(entry) not in held]
+    return current + outdated(residence, held, loaded)
+
+
+def staying(loaded: Iterable[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` without those that leave because the model of their name is removed."""
+    removed = {action.name.key for action in plan.actions if action.kind == DELETE}
+    return [entry for entry in loaded if _key(entry) not in removed]
 
 
 def is_pinned(entry: Mapping[str, Any], now: datetime) -> bool:
@@ -239,7 +245,7 @@ def with_memory(
     after = predict(held, plan)
     actions: list[Action] = []
     warnings: list[str] = []
-    remaining = list(loaded)
+    remaining = staying(loaded, plan)
     for residence in sorted(declared, key=lambda one: one.loaded):
         model = after.get(residence.name.key)
         if model is None:

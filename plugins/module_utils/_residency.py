@@ -20,6 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     is_pinned,
     lingering,
     shown,
+    staying,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     COPY,
@@ -59,12 +60,14 @@ class Residency:
         self._holds: list[Held] = []
         #: models that are in memory as declared, by key
         self._resident: set[str] = set()
+        self._plan = Plan()
 
     def begin(self, plan: Plan) -> None:
         """Take note of what is in memory already, and hold what is there of models that are about to be replaced."""
         steps = [action for action in plan.actions if action.kind in (LOAD, UNLOAD)]
         if not steps:
             return
+        self._plan = plan
         loads = {action.name.key for action in steps if action.kind == LOAD}
         self._resident = {key for key, one in self._residences.items() if one.loaded and key not in loads}
         names = {name.key for step in steps for name in self._residences[step.name.key].names}
@@ -147,7 +150,7 @@ class Residency:
             raise load_error(exc, name, limit) from exc
 
     def _check_evicted(self, model: Held) -> None:
-        loaded = self._live.client.ps()
+        loaded = self._loaded()
         gone = [key for key in sorted(self._resident) if not shown(self._residences[key], self._live.held, loaded)]
         if not gone:
             return
@@ -181,10 +184,11 @@ class Residency:
 
     def _drop_old(self, residence: Residence) -> None:
         """Unload the processes of older versions that are held, of this run or of one that was interrupted."""
+        current = {model.digest for model in self._live.held.values() if not model.name.internal}
         for name in residence.names:
             hold = self._live.held.get(hold_name(name).key)
-            model = self._live.held.get(name.key)
-            if hold is None or (model and model.digest == hold.digest):
+            # What a model still has is no older version, whichever name it is shown under.
+            if hold is None or hold.digest in current:
                 continue
             if not self._gone(hold.digest):
                 self._leave(hold)
@@ -210,11 +214,14 @@ class Residency:
             )
         return self._residences[action.name.key], model
 
+    def _loaded(self) -> list[Mapping[str, Any]]:
+        return staying(self._live.client.ps(), self._plan)
+
     def _shown(self, residence: Residence) -> list[Mapping[str, Any]]:
-        return shown(residence, self._live.held, self._live.client.ps())
+        return shown(residence, self._live.held, self._loaded())
 
     def _lingers(self, residence: Residence) -> bool:
-        return bool(lingering(residence, self._live.held, self._live.client.ps()))
+        return bool(lingering(residence, self._live.held, self._loaded()))
 
     def _gone(self, digest: str) -> bool:
         return all(entry["digest"] != digest for entry in self._live.client.ps())

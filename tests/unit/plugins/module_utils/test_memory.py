@@ -190,14 +190,16 @@ def steps(entries, there, running, plan=None):
         (True, {"base": (OLD, SOON)}, [("load", "base:latest", "loaded, but not for good", ("loaded", "pinned"))]),
         (True, {"base": (OLD, NEVER)}, []),
         (True, {"base": (OLD, "")}, []),
-        (True, {"base": (NEW, NEVER)}, [("load", "base:latest", "an older version is loaded", ("an older version", "pinned"))]),
+        (True, {"base": (OTHER, NEVER)}, [("load", "base:latest", "an older version is loaded", ("an older version", "pinned"))]),
+        (True, {"base": (NEW, NEVER)}, [("load", "base:latest", "not loaded", (None, "pinned"))]),
         (True, {"other": (NEW, NEVER)}, [("load", "base:latest", "not loaded", (None, "pinned"))]),
         (True, {"copy": (OLD, NEVER)}, []),
         (False, {}, []),
         (False, {"other": (NEW, NEVER)}, []),
         (False, {"base": (OLD, SOON)}, [("unload", "base:latest", "declared not loaded", ("loaded", None))]),
         (False, {"base": (OLD, NEVER)}, [("unload", "base:latest", "declared not loaded", ("pinned", None))]),
-        (False, {"base": (NEW, NEVER)}, [("unload", "base:latest", "declared not loaded", ("an older version", None))]),
+        (False, {"base": (NEW, NEVER)}, []),
+        (False, {"base": (OTHER, NEVER)}, [("unload", "base:latest", "declared not loaded", ("an older version", None))]),
     ],
 )  # fmt: skip
 def test_one_model(wanted, running, actions):

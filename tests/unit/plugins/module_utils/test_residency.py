@@ -208,6 +208,24 @@ def test_what_an_update_brought_that_is_the_same_is_not_loaded_again():
     assert (server.models, server.loads) == (held, ["a:latest"])
 
 
+def test_an_update_leaves_another_name_of_the_old_model_in_memory():
+    server = server_with(a=OLD, other=OLD)
+    server.start("a:latest", FOREVER)
+    entries = [{"name": "a", "state": "latest", "loaded": True}, {"name": "other", "loaded": True}]
+    assert not run(server, entries, {"a": NEW}).failures
+    assert sorted(runner.digest for runner in server.runners.values()) == sorted([OLD.digest, NEW.digest])
+    assert kinds(run(server, entries, {"a": NEW})) == []
+
+
+def test_a_model_that_is_loaded_under_a_name_that_goes_is_loaded_anew():
+    server = server_with(a=OLD, other=OLD)
+    server.start("other:latest", FOREVER)
+    entries = [{"name": "a", "loaded": True}, {"name": "other", "state": "absent"}]
+    assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["load", "delete"]
+    assert pinned(server) == ["a:latest"]
+    assert kinds(run(server, entries)) == []
+
+
 def test_two_that_do_not_fit_are_named_and_nothing_is_deleted():
     server = server_with(room=1, a=OLD, b=NEW, c=BASE)
     server.start("a:latest", FOREVER)
@@ -308,7 +326,7 @@ CONTENTS = st.builds(
 PULLED = st.dictionaries(
     st.sampled_from(NAMES),
     st.fixed_dictionaries(
-        {"state": st.sampled_from(["present", "latest"])},
+        {"state": st.sampled_from(["present", "latest", "absent"])},
         optional={"loaded": st.booleans(), "keep_alive": st.just("-1")},
     ),
 )
@@ -344,6 +362,9 @@ def test_memory_becomes_as_declared_and_stays_so(contents, source, started, pull
         if name in contents:
             server.start(f"{name}:latest", stays)
     entries = [{"name": name, **fields} for name, fields in [*pulled.items(), *made.items()]]
+    for entry in entries:
+        if entry.get("state") == "absent":
+            entry.update(loaded=None, keep_alive=None)
     try:
         outcome = run(server, entries, source)
     except InvalidInput:
@@ -351,8 +372,13 @@ def test_memory_becomes_as_declared_and_stays_so(contents, source, started, pull
         return
     assert not [name for name in server.models if name.startswith("alchemorsel-tmp/")]
     if outcome.failures:
-        # Too little room, or two that have the same weights without a word about it.
         assert [failure.kind for failure in outcome.failures] == ["Evicted"]
+        # Too little room, or two that have the same weights without a word about it.
+        wanted = [server.models[one.name.short] for one in residences(declare(entries)) if one.loaded]
+        assert (
+            len({content.weights for content in wanted}) < len({content.digest for content in wanted})
+            or len(wanted) > room
+        )
         event("does not fit")
         return
     event(", ".join(sorted({done.action.kind for done in outcome.done})))
