@@ -206,6 +206,13 @@ def test_one_model(wanted, running, actions):
     assert steps([loaded(BASE, wanted)], held(base=OLD, other=NEW), ps(**running)) == actions
 
 
+def test_the_same_model_under_another_name_counts_as_loaded_but_is_not_unloaded():
+    there, running = held(base=OLD, other=OLD), ps(other=(OLD, NEVER))
+    assert steps([loaded(BASE)], there, running) == []
+    assert steps([loaded(BASE, False)], there, running) == []
+    assert steps([loaded(BASE, False)], held(base=OLD), running)[0][:2] == ("unload", "base:latest")
+
+
 def test_an_alias_and_a_created_model_show_their_base():
     there = held(base=OLD, alias=OLD, plain=NEW, wide=OTHER)
     for running in ({"alias": (OLD, NEVER)}, {"plain": (NEW, NEVER)}):
