@@ -66,4 +66,26 @@ options:
           - Texts are converted to the type of the parameter, since that is what templates give; V("0.2") becomes V(0.2). C(stop) is a list of
             texts, an empty one removes those of the base.
         type: dict
+      loaded:
+        description:
+          - V(true) has the model loaded into memory for good, so that no request waits for a load and the server does not unload it by itself.
+            V(false) has it unloaded. If not given, and O(models[].keep_alive) neither, the memory is not looked at.
+          - A model that is in memory for good is not touched. One that the server would unload after a while is kept for good, which does
+            not load it again. Where the model was updated or created anew, the old one is unloaded and the new one loaded.
+          - Models are loaded one after another, after all fetches and before removals, those that are to be unloaded before that.
+            If one had to leave for another and both are declared loaded, the module fails and names them.
+          - The server runs an alias, and a model created from another one, in the process of that one, and shows only the name under which the process
+            was started. An alias counts as loaded when its target is. For a model with O(models[].from) this option is refused, unless it has a
+            parameter of its own that the process is started with (C(num_ctx), C(num_batch), C(num_gpu), C(main_gpu), C(use_mmap),
+            C(num_thread) or C(draft_num_predict)); declare it of the base. A base counts as loaded when a declared model that is created from it is.
+          - A request that asks for other options, such as another C(num_ctx), makes the server load the model anew and forget that it was to
+            stay. The next run finds that and loads it for good again. Set C(OLLAMA_KEEP_ALIVE=-1) of the server where clients do so.
+        type: bool
+      keep_alive:
+        description:
+          - The same in the words of Ollama's API. A negative number or duration, such as V(-1), means O(models[].loaded=true), and V(0) means
+            O(models[].loaded=false).
+          - Numbers may be texts, since that is what templates give. The server itself would refuse V("-1").
+          - Any other duration is refused, since the server unloads the model after that time by itself, so that it would not stay as declared.
+        type: str
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Callable
 
@@ -17,14 +17,17 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
     COPY,
     CREATE,
     DELETE,
+    LOAD,
     PULL,
     RESTORE,
+    UNLOAD,
     Action,
     Held,
     Plan,
@@ -32,6 +35,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._residency import Residency
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create, restore
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
@@ -39,17 +43,18 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._together impor
 
 @dataclass(frozen=True)
 class Done:
-    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them."""
+    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them, ``moved`` into memory or out of it."""
 
     action: Action
     digest_after: str | None
     bytes: int
     seconds: float
+    moved: bool = False
 
     @property
     def changed(self) -> bool:
-        """Whether the server has something else than before: another digest, or whole files instead of broken ones."""
-        return self.action.cure is not None or self.action.digest_before != self.digest_after
+        """Whether the server has something else than before: another digest, whole files instead of broken ones, or in memory."""
+        return self.moved or self.action.cure is not None or self.action.digest_before != self.digest_after
 
 
 @dataclass
@@ -92,7 +97,8 @@ class Executor:
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
     :param store_path: the server's model directory, where it can be looked at
-    :param report: called with model and status line of a pull, by several threads
+    :param memory: what is declared of the server's memory
+    :param report: called with model and status line of a pull or a load, by several threads
     :param parallel: how many models may be fetched at the same time
     """
 
@@ -107,6 +113,7 @@ class Executor:
         report: Report | None = None,
         clock: Clock | None = None,
         parallel: int = 1,
+        memory: Memory = NO_MEMORY,
     ) -> None:
         self._live = Live(client, held)
         self._clock = clock or Clock()
@@ -119,10 +126,12 @@ class Executor:
         self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
             live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
         )
+        self._residency = Residency(self._live, memory, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
-        """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
+        """Fetch all there is to fetch, even after a failure; switch aliases, load and delete only if nothing failed."""
         outcome = Outcome()
+        self._residency.begin(plan)
         for fetches, stage in itertools.groupby(plan.actions, key=lambda action: action.fetches):
             actions = list(stage)
             if outcome.lost:
@@ -132,13 +141,14 @@ class Executor:
                     outcome.add(step)
             else:
                 self._in_turn(actions, outcome)
+        outcome.failures += self._residency.end()
         outcome.held = self._live.held
         return outcome
 
     def _in_turn(self, actions: Iterable[Action], outcome: Outcome) -> None:
         for action in actions:
-            removal = action.kind in (DELETE, CLEANUP)
-            if outcome.lost or (outcome.failures and (removal or action.source)):
+            careful = action.source or action.kind in (DELETE, CLEANUP, LOAD, UNLOAD)
+            if outcome.lost or (outcome.failures and careful):
                 return
             outcome.add(self._step(action, self._live))
 
@@ -174,17 +184,25 @@ class Executor:
     def _step(self, action: Action, live: Live) -> Step:
         """Carry out one action."""
         began = self._clock.now()
+        in_memory, moved = action.kind in (LOAD, UNLOAD), False
+        after: Held | None
         try:
-            after = self._carry_out(action, live)
+            if in_memory:
+                after, moved = self._residency.carry_out(action)
+                action = replace(action, digest_before=after.digest)
+            else:
+                after = self._carry_out(action, live)
         except errors.OllamaError as exc:
             step = Step(failures=[exc])
             if action.source and not step.lost:
                 step.done = self._half_done(action, began)
+            if isinstance(exc, errors.Evicted):
+                step.done = [Done(action, action.digest_after, action.bytes, 0.0, moved=True)]
             return step
         size = after.size if after else action.bytes
         seconds = round(self._clock.now() - began, 3)
-        done = [Done(action, after.digest if after else None, size, seconds)]
-        return Step(done, unproven(live, action, self._store_path))
+        done = [Done(action, after.digest if after else None, size, seconds, moved)]
+        return Step(done, [] if in_memory else unproven(live, action, self._store_path))
 
     def _carry_out(self, action: Action, live: Live) -> Held | None:
         """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
@@ -239,4 +257,4 @@ def action_result(done: Done) -> dict[str, Any]:
 
 def predicted(action: Action) -> Done:
     """Return an action as a run would show it."""
-    return Done(action, action.digest_after, action.bytes, 0.0)
+    return Done(action, action.digest_after, action.bytes, 0.0, moved=action.kind in (LOAD, UNLOAD))

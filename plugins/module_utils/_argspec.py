@@ -69,8 +69,15 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "system": {"type": "str"},
         "template": {"type": "str"},
         "parameters": {"type": "dict"},
+        "loaded": {"type": "bool"},
+        "keep_alive": {"type": "str"},
     }
     return {"models": {"type": "list", "elements": "dict", "options": entry}}
+
+
+def memory_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the limit of loads."""
+    return {"load_timeout": {"type": "float"}}
 
 
 def removal_argument_spec() -> dict[str, dict[str, Any]]:

@@ -35,9 +35,9 @@ def converge(
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
-    :param defer: where something is to be pulled, only tell so in ``result.work_due``
+    :param defer: where something is to be pulled or loaded, only tell so in ``result.work_due``
     :param known: ``offers`` of a ``work_due``, so that no source is asked again
-    :param progress: what is told of the pulls
+    :param progress: what is told of the pulls and loads
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     lock = ServerLock(client.url, waiting=progress.wait if progress else None)
@@ -52,7 +52,7 @@ def converge(
         result.done = [predicted(action) for action in seen.plan.actions]
         result.after = predict(seen.held, seen.plan)
         return
-    if defer and seen.plan.fetches:
+    if defer and (seen.plan.fetches or wanted.memory.longest(seen.plan)):
         _put_off(client, wanted, result, seen)
         return
     if progress:
@@ -86,7 +86,9 @@ def _put_off(client: OllamaClient, wanted: Wanted, result: Result, seen: Seen) -
     """Let the result only say how long the work may take, and what the sources said."""
     result.warnings = []
     result.work_due = {
-        "seconds": wanted.lock_timeout + longest(seen.plan, wanted.limits, client.timeout),
+        "seconds": wanted.lock_timeout
+        + longest(seen.plan, wanted.limits, client.timeout)
+        + wanted.memory.longest(seen.plan),
         "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
     }
 
@@ -115,6 +117,7 @@ def _carry_out(
         limits=wanted.limits,
         report=report,
         parallel=wanted.parallel,
+        memory=wanted.memory,
     )
     outcome = executor.run(seen.plan)
     result.done = outcome.done

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_loaded
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_digest, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, parse_origin
 
@@ -20,12 +21,16 @@ STATES = (PRESENT, LATEST, ABSENT)
 
 @dataclass(frozen=True)
 class Desired:
-    """One declared model; ``digest`` pins its manifest, ``origin`` is what it is made from if it is not pulled."""
+    """One declared model; ``digest`` pins its manifest, ``origin`` is what it is made from if it is not pulled.
+
+    :param loaded: in memory for good, not in memory, or (``None``) not looked at
+    """
 
     name: ModelName
     state: str = PRESENT
     digest: str | None = None
     origin: Origin | None = None
+    loaded: bool | None = None
 
 
 def refuse(complaints: Sequence[str]) -> None:
@@ -44,7 +49,7 @@ def refuse(complaints: Sequence[str]) -> None:
 def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[Desired]:
     """Return the declared models in their order.
 
-    :param entries: dicts with ``name`` and, optionally, ``state``, ``digest`` and what :func:`parse_origin` reads
+    :param entries: dicts with ``name`` and, optionally, ``state``, ``digest`` and what :func:`parse_origin` and :func:`parse_loaded` read
     :param state: for entries that do not say theirs
     :raises InvalidInput: with everything that is wrong in all of them
     """
@@ -76,6 +81,7 @@ def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[
                     f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
                 )
         origin = None if wanted == ABSENT else parse_origin(entry, complaints)
-        desired.append(Desired(name, wanted, digest, origin))
+        loaded = parse_loaded(entry, wanted == ABSENT, complaints)
+        desired.append(Desired(name, wanted, digest, origin, loaded))
     refuse(complaints)
     return desired

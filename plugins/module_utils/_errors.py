@@ -153,6 +153,29 @@ class StoreBroken(OllamaError):
     """Files of a model are missing in the server's store, or are not what its manifest says."""
 
 
+# --- the server's memory ------------------------------------------------------------------------------------------
+
+
+class LoadFailed(OllamaError):
+    """A model could not be brought into memory."""
+
+
+class LoadTimeout(LoadFailed):
+    """The load took longer than ``load_timeout``, or than the server allows."""
+
+
+class NotEnoughMemory(LoadFailed):
+    """The model does not fit into memory."""
+
+
+class RunnerDied(LoadFailed):
+    """The process of the model ended while it was loaded."""
+
+
+class Evicted(LoadFailed):
+    """The model was loaded, and another one that is declared loaded was unloaded for it."""
+
+
 # --- pulls and sources --------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     CLEANUP,
     GUARD,
+    HOLD,
     NEW,
     RESTORE,
     UNKNOWN,
@@ -24,6 +25,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
     Rules,
     guard_name,
+    hold_name,
     new_name,
 )
 
@@ -39,7 +41,7 @@ def left_over(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules
     internal = {key: model for key, model in held.items() if model.name.internal}
     if not internal:
         return [], []
-    declared = {make(item.name).key for item in desired for make in (guard_name, new_name)}
+    declared = {make(item.name).key for item in desired for make in (guard_name, new_name, hold_name)}
     owners = {guard_name(model.name).key: model for model in held.values() if not model.name.internal}
     removed: list[Action] = []
     kept: list[Action] = []
@@ -48,7 +50,7 @@ def left_over(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules
         owner = owners.get(key)
         if key in declared or not _LABEL.fullmatch(model.name.model):
             continue
-        if model.name.tag == NEW:
+        if model.name.tag in (NEW, HOLD):
             removed.append(_cleanup(model, "left over from an interrupted run"))
         elif model.name.tag == GUARD and owner is not None:
             if owner.digest != model.digest:

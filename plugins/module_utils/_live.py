@@ -49,6 +49,11 @@ class Live:
         with self._known.lock:
             self._known.held = {key: model for key, model in self._known.held.items() if key != name.key}
 
+    def note(self, model: Held) -> None:
+        """Take note of a model that is there now."""
+        with self._known.lock:
+            self._known.held = {**self._known.held, model.name.key: model}
+
     def twin(self) -> Live:
         """Return the same for use in another thread: with a client of its own, and knowing what this one knows."""
         return Live(self.client.twin(), {}, self._known)

@@ -27,10 +27,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import C
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
 #: An exchange that was interrupted is taken back.
 RESTORE = "restore"
+REPAIR = "repair"
+LOAD, UNLOAD = "load", "unload"
 
 #: Tags of the names that this collection makes for itself.
-GUARD, NEW = "guard", "new"
-REPAIR = "repair"
+GUARD, NEW, HOLD = "guard", "new", "hold"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
@@ -185,6 +186,11 @@ def new_name(name: ModelName) -> ModelName:
     return _internal(name, NEW)
 
 
+def hold_name(name: ModelName) -> ModelName:
+    """Return the name under which a model that is in memory can still be unloaded when another one has taken its place."""
+    return _internal(name, HOLD)
+
+
 def _internal(name: ModelName, tag: str) -> ModelName:
     label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
     return parse_listed(f"{RESERVED_NAMESPACE}/{label}:{tag}")
@@ -272,8 +278,9 @@ def decide(
                 if item.name.key in offers and offer.digest is None:
                     draft.warnings.append(_unread(item, there, offer))
         place = at_mirror(item.name, rules.mirror).key
-        unfinished = held.get(place) if place in passing else None
-        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key), unfinished):
+        unfinished = [place] if place in passing else []
+        for key in [made(item.name).key for made in (new_name, guard_name, hold_name)] + unfinished:
+            left_over = held.get(key)
             if left_over:
                 reason = f"left over from an interrupted run for {item.name}"
                 draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))

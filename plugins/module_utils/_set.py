@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -16,6 +17,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
+    Memory,
+    conflicts,
+    residences,
+    with_memory,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
@@ -49,6 +56,7 @@ class Wanted:
     #: seconds to wait for another run that works on the server
     lock_timeout: float = 0.0
     care: Care = NO_CARE
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass
@@ -65,7 +73,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether any action changed a digest or repaired a model."""
+        """Whether any action changed a digest, repaired a model, or changed what is in memory."""
         return any(done.changed for done in self.done)
 
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
@@ -98,6 +106,11 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
             ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
             ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
             ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
+            (
+                "load_timeout",
+                params["load_timeout"] is not None and params["load_timeout"] <= 0,
+                "a number of seconds above 0",
+            ),
             ("retries", params["retries"] < 0, "0 or more"),
             ("parallel", params["parallel"] < 1, "1 or more"),
             ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
@@ -116,6 +129,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         if not complaints:
             raise
         complaints.append(exc.message)
+    complaints += conflicts(desired)
     refuse(complaints)
     rules = Rules(
         exclusive=params["exclusive"],
@@ -134,6 +148,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         parallel=params["parallel"],
         lock_timeout=params["lock_timeout"],
         care=care,
+        memory=Memory(residences(desired), params["load_timeout"]),
     )
 
 
@@ -172,6 +187,9 @@ def look(
     # Which models may be fetched at the same time, their blobs tell.
     if together and _ask(registry, [action.name for action in plan.fetches], offers):
         plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock)
+    declared = wanted.memory.residences
+    if declared:
+        plan = with_memory(plan, declared, held, client.ps(), datetime.now(timezone.utc))
     return Seen(held, offers, plan)
 
 

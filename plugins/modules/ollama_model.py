@@ -12,13 +12,14 @@ version_added: 0.1.0
 description:
   - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
     and removing what is not wanted.
-  - Whether something changed is decided by the digests of the models before and after.
+  - Whether something changed is decided by the digests of the models before and after, and by what is in memory.
   - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
-    what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
+    what it needs. Then models are unloaded and loaded. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
     A model is unloaded before it is removed.
   - What an interrupted run left on the server is removed, and a model that it had replaced without coming to its end gets back what
     it had, also for models that are no longer declared.
-  - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
+  - Where nothing is to be done, the server gets one single request, one more if O(models[].loaded) or O(models[].keep_alive) is used, and one
+    for each created model and each base of such models.
   - Models with broken files are repaired where they are seen, which needs O(store_path) or O(verify). What cannot fit on the disk or into
     the memory is not begun, see O(min_free) and O(memory_limit).
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
@@ -32,6 +33,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.removal
   - alchemorsel.ollama.pulls
   - alchemorsel.ollama.store
+  - alchemorsel.ollama.memory
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -108,6 +110,21 @@ EXAMPLES = r"""
     protect:
       - experiments/*
     max_delete: 2
+
+- name: Which models are in memory, so that no request waits for a load
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - name: llama3.2:3b
+        loaded: true
+      - name: coder
+        from: codellama:7b
+        parameters:
+          num_ctx: 16384
+        keep_alive: -1
+      - name: mistral:7b
+        loaded: false
+    load_timeout: 900
 
 - name: No model at all
   alchemorsel.ollama.ollama_model:
@@ -197,8 +214,8 @@ actions:
       returned: success
     action:
       description: V(pull) of a missing model, V(update) of one that is there, V(repair) of one with broken files, V(create) of one
-        from another, V(copy) to an alias, V(delete), V(restore) of a model that nobody declares and that an interrupted run had
-        replaced, or V(cleanup) of what such a run left behind.
+        from another, V(copy) to an alias, V(load) into memory for good, V(unload) out of it, V(delete), V(restore) of a model that
+        nobody declares and that an interrupted run had replaced, or V(cleanup) of what such a run left behind.
       type: str
       returned: success
     reason:
@@ -222,7 +239,8 @@ actions:
       type: float
       returned: success
     changed:
-      description: Whether the digest changed, or broken files were made whole.
+      description: Whether the digest changed, or broken files were made whole. For V(load) and V(unload), whether there was something
+        to be done.
       type: bool
       returned: success
 kept:
@@ -235,6 +253,8 @@ kept:
       reason: its source no longer has it
 error_kind:
   description: Kind of the failure, such as V(ServerUnreachable), V(NotOllama), V(InvalidInput), V(SourceNotFound) or V(DiskFull).
+    A load fails with V(LoadTimeout), V(NotEnoughMemory), V(RunnerDied), V(Evicted) (it was loaded, but another declared one left for it), V(ServerBusy),
+    or else V(LoadFailed).
   returned: failure
   type: str
   sample: SourceNotFound
@@ -261,6 +281,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
     client_from_params,
     fail,
+    memory_argument_spec,
     models_argument_spec,
     progress_argument_spec,
     pulls_argument_spec,
@@ -287,6 +308,7 @@ def argument_spec() -> dict[str, Any]:
         **removal_argument_spec(),
         **pulls_argument_spec(),
         **store_argument_spec(),
+        **memory_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},

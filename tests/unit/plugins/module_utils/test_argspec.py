@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
+    memory,
     models,
     progress,
     pulls,
@@ -21,6 +22,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 
 SPECS = {
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
+    "memory": (memory.ModuleDocFragment, _argspec.memory_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
     "models": (models.ModuleDocFragment, _argspec.models_argument_spec),
     "pulls": (pulls.ModuleDocFragment, _argspec.pulls_argument_spec),
