@@ -24,8 +24,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import Importer
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Executor:
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
     :param report: called with model and status line of a pull
+    :param record: where is kept what was made here
     """
 
     def __init__(
@@ -69,10 +72,13 @@ class Executor:
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        record: Record | None = None,
     ) -> None:
         self._live = Live(client, held)
+        self._record = record
         self._clock = clock or Clock()
         self._fetcher = Fetcher(self._live, insecure=insecure, limits=limits, report=report, clock=self._clock)
+        self._importer = Importer(self._live, limits=limits, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
         """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
@@ -88,6 +94,8 @@ class Executor:
                     delete(self._live, action, self._clock)
                 elif action.kind == COPY:
                     after = alias(self._live, action)
+                elif action.file:
+                    after = self._importer.create(action, action.file)
                 elif action.kind == CREATE:
                     # Nothing is fetched, but a big model's header is read from a cold disk.
                     after = create(self._live, action, timeout=10 * self._live.client.timeout)
@@ -97,9 +105,11 @@ class Executor:
                 outcome.failures.append(exc)
                 if isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)):
                     break
-                if action.source:
+                if action.kind in (CREATE, COPY):
                     outcome.done += self._half_done(action, began)
                 continue
+            if after and self._record and action.kind in (CREATE, COPY):
+                self._record.note_made(action.name.key, made(action, after))
             size = after.size if after else action.bytes
             seconds = round(self._clock.now() - began, 3)
             outcome.done.append(Done(action, after.digest if after else None, size, seconds))
@@ -116,6 +126,13 @@ class Executor:
         if model is None or model.digest == action.digest_before:
             return []
         return [Done(action, model.digest, model.size, round(self._clock.now() - began, 3))]
+
+
+def made(action: Action, after: Held) -> Made:
+    """Return what is kept of a model that was made here."""
+    if action.file:
+        return Made(after.digest, GGUF, action.file.digest, action.recipe.body() if action.recipe else {})
+    return Made(after.digest, COPY_OF if action.kind == COPY else FROM)
 
 
 def action_result(done: Done) -> dict[str, Any]:

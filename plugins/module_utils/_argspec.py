@@ -65,11 +65,17 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "digest": {"type": "str"},
         "copy_of": {"type": "str"},
         "from": {"type": "str"},
+        "gguf": {"type": "path"},
         "system": {"type": "str"},
         "template": {"type": "str"},
         "parameters": {"type": "dict"},
     }
     return {"models": {"type": "list", "elements": "dict", "options": entry}}
+
+
+def state_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the option that says where this host keeps what no server tells."""
+    return {"state_dir": {"type": "path"}}
 
 
 def removal_argument_spec() -> dict[str, dict[str, Any]]:

@@ -12,7 +12,12 @@ from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_digest, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, parse_origin
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import (
+    Import,
+    Origin,
+    parse_import,
+    parse_origin,
+)
 
 PRESENT, LATEST, ABSENT = "present", "latest", "absent"
 STATES = (PRESENT, LATEST, ABSENT)
@@ -20,12 +25,18 @@ STATES = (PRESENT, LATEST, ABSENT)
 
 @dataclass(frozen=True)
 class Desired:
-    """One declared model; ``digest`` pins its manifest, ``origin`` is what it is made from if it is not pulled."""
+    """One declared model; ``digest`` pins its manifest, ``origin`` or ``file`` is what it is made from if it is not pulled."""
 
     name: ModelName
     state: str = PRESENT
     digest: str | None = None
     origin: Origin | None = None
+    file: Import | None = None
+
+    @property
+    def pulled(self) -> bool:
+        """Whether it comes from the source that its name tells."""
+        return self.origin is None and self.file is None
 
 
 def refuse(complaints: Sequence[str]) -> None:
@@ -76,6 +87,7 @@ def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[
                     f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
                 )
         origin = None if wanted == ABSENT else parse_origin(entry, complaints)
-        desired.append(Desired(name, wanted, digest, origin))
+        file = None if wanted == ABSENT else parse_import(entry, complaints)
+        desired.append(Desired(name, wanted, digest, origin, file))
     refuse(complaints)
     return desired

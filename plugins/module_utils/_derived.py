@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local, plan_imports
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
@@ -38,6 +39,8 @@ def to_show(desired: Sequence[Desired], held: Mapping[str, Held]) -> list[ModelN
     """Return the models that have to be shown before a plan can be made: created ones and their bases."""
     names: dict[str, ModelName] = {}
     for item in desired:
+        if item.file and item.name.key in held:
+            names[item.name.key] = held[item.name.key].name
         if item.origin and item.origin.recipe and item.name.key in held and item.origin.name.key in held:
             for key in (item.name.key, item.origin.name.key):
                 names[key] = held[key].name
@@ -50,22 +53,30 @@ def plan_all(
     offers: Mapping[str, Offer],
     rules: Rules = NO_RULES,
     shown: Shown = NOTHING_SHOWN,
+    local: Local = NOTHING_LOCAL,
 ) -> Plan:
     """Return the plan for everything that is declared: what is pulled, and what is made from it.
 
     :param shown: answers for the names of :func:`to_show`
+    :param local: the files of models that are imported, and what was made here before
     :raises InvalidInput: with every reason not to begin
     """
-    draft = decide(desired, held, offers, rules)
+    draft = decide(desired, held, offers, rules, local.made)
+    draft.derived += plan_imports(desired, held, local, missing(shown), draft.complaints)
     derive(draft, desired, held, shown)
     return draft.plan()
+
+
+def missing(shown: Shown) -> frozenset[str]:
+    """Return the keys of models that the server cannot show, since files of them are missing."""
+    return frozenset(key for key, answer in shown.items() if answer is None)
 
 
 def derive(draft: Draft, desired: Sequence[Desired], held: Mapping[str, Held], shown: Shown) -> None:
     """Add the actions for models made from others, in the order in which one needs the other."""
     entries = {item.name.key: item for item in desired}
     after = dict(held)
-    for fetch in draft.fetches:
+    for fetch in draft.fetches + draft.derived:
         after[fetch.name.key] = Held(fetch.name, fetch.digest_after or UNKNOWN, fetch.bytes)
     for item, origin in _in_order(desired, draft.complaints):
         source = entries.get(origin.name.key)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,6 +21,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
@@ -32,7 +35,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import create_limit
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
 
 
@@ -44,6 +49,8 @@ class Wanted:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     allow_vulnerable: bool = False
+    #: where what was made here is kept
+    state_dir: str | None = None
 
 
 @dataclass
@@ -98,6 +105,8 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         )
         if bad
     ]
+    if params["state_dir"] and not os.path.isabs(params["state_dir"]):
+        complaints.append(f"state_dir is '{params['state_dir']}'; wanted an absolute path")
     entries = params["models"]
     if entries is None:
         entries = [{"name": name} for name in params["name"] or []]
@@ -117,7 +126,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         prune_local=params["prune_local"],
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
-    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
+    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"], params["state_dir"])
 
 
 def converge(
@@ -138,7 +147,10 @@ def converge(
     :param progress: what is told of the pulls
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
-    seen = look(client, registry, wanted, known or {}, predict=check_mode)
+    record = Record(wanted.state_dir or default_directory(), client.url, keep=not check_mode)
+    files = examine_all(wanted.desired, record, hash_now=not defer, report=progress.report if progress else None)
+    local = Local(files, record.entries.made)
+    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local)
     held, plan = seen.held, seen.plan
     result.before = result.after = public(held)
     result.kept = list(plan.kept)
@@ -152,7 +164,7 @@ def converge(
         result.done = [predicted(action) for action in plan.actions]
         result.after = predict(held, plan)
         return
-    sizes = {action.name.short: action.bytes for action in plan.fetches}
+    sizes = {action.name.short: action.bytes for action in (*plan.fetches, *plan.imports)}
     if defer and sizes:
         result.warnings = []
         result.work_due = {
@@ -164,8 +176,9 @@ def converge(
     if progress:
         progress.expect(sizes)
         report = progress.report
-    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
+    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report, record=record)
     outcome = executor.run(plan)
+    result.warnings += [record.problem] if record.problem else []
     result.done = outcome.done
     result.after = public(outcome.held)
     if outcome.failures:
@@ -182,21 +195,28 @@ class Seen:
 
 
 def look(
-    client: OllamaClient, registry: Registry, wanted: Wanted, known: Mapping[str, Any], *, predict: bool = False
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    known: Mapping[str, Any],
+    *,
+    predict: bool = False,
+    local: Local = NOTHING_LOCAL,
 ) -> Seen:
     """Ask server and sources for what has to be known, and make the plan; changes nothing.
 
     :param known: answers of sources that were asked before
     :param predict: ask also for what a run would learn by itself
+    :param local: what is known on this host
     :raises OllamaError: if it cannot be done
     """
     held = held_models(client.tags())
     offers = {key: offer_from(value) for key, value in known.items()}
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict)
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict, made=local.made)
     answers = registry.manifests([name for name in asked if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
     shown = _shown(client, to_show(wanted.desired, held))
-    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown, local))
 
 
 def public(held: Mapping[str, Held]) -> dict[str, Held]:
@@ -206,7 +226,8 @@ def public(held: Mapping[str, Held]) -> dict[str, Held]:
 
 def longest(plan: Plan, limits: Limits, timeout: float) -> float:
     """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
-    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
+    imports = sum(limits.pull_timeout + 3 * create_limit(action.bytes) for action in plan.imports)
+    return len(plan.fetches) * limits.pull_timeout + imports + (len(plan.actions) + 1) * 10 * timeout
 
 
 def offer(answer: Manifest | errors.PullFailed) -> Offer:

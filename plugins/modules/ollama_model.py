@@ -10,8 +10,8 @@ module: ollama_model
 short_description: The set of models of an Ollama server
 version_added: 0.1.0
 description:
-  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
-    and removing what is not wanted.
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models from files and from others,
+    switching aliases, and removing what is not wanted.
   - Whether something changed is decided by the digests of the models before and after.
   - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
     what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.models
   - alchemorsel.ollama.removal
   - alchemorsel.ollama.pulls
+  - alchemorsel.ollama.state
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -35,6 +36,7 @@ attributes:
     details:
       - The sources of missing and outdated models are asked for their manifests; nothing is pulled.
       - A digest that only the run can tell is returned as V(unknown) and counts as a change.
+      - Files of models are hashed, nothing is uploaded and nothing recorded.
   diff_mode:
     support: full
   idempotent:
@@ -103,6 +105,17 @@ EXAMPLES = r"""
       - experiments/*
     max_delete: 2
 
+- name: A model from a file of the host
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - name: team/assistant:q4
+        gguf: /srv/ollama/preload/assistant-q4_k_m.gguf
+        system: You answer in one sentence.
+        parameters:
+          num_ctx: 8192
+    state_dir: /var/lib/alchemorsel-ollama
+
 - name: No model at all
   alchemorsel.ollama.ollama_model:
     models: []
@@ -164,7 +177,7 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
+      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from a file or from another, V(copy) to an alias,
         V(delete), or V(cleanup) of what an interrupted run left behind.
       type: str
       returned: success
@@ -181,7 +194,8 @@ actions:
       type: str
       returned: success
     bytes:
-      description: Size of the model in bytes, as the server lists it. Layers that were there already were not transferred.
+      description: Size of the model in bytes, as the server lists it, before a creation from a file that of the file. Layers and
+        files that were there already were not transferred.
       type: int
       returned: success
     seconds:
@@ -235,6 +249,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
+    state_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
@@ -251,6 +266,7 @@ def argument_spec() -> dict[str, Any]:
         **models_argument_spec(),
         **removal_argument_spec(),
         **pulls_argument_spec(),
+        **state_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},

@@ -14,6 +14,7 @@ from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
     removal,
     server,
     source,
+    state,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
@@ -24,6 +25,7 @@ SPECS = {
     "models": (models.ModuleDocFragment, _argspec.models_argument_spec),
     "pulls": (pulls.ModuleDocFragment, _argspec.pulls_argument_spec),
     "removal": (removal.ModuleDocFragment, _argspec.removal_argument_spec),
+    "state": (state.ModuleDocFragment, _argspec.state_argument_spec),
     "source": (source.ModuleDocFragment, _argspec.source_argument_spec),
 }
 PARAMS = {
