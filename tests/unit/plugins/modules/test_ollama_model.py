@@ -189,6 +189,7 @@ def test_options_equal_documentation():
         ollama_model.models_argument_spec,
         ollama_model.removal_argument_spec,
         ollama_model.pulls_argument_spec,
+        ollama_model.state_argument_spec,
     )
     assert set(documented) == own.difference(*(options() for options in shared))
     examples = yaml.safe_load(ollama_model.EXAMPLES)
