@@ -69,11 +69,12 @@ def opened(path: str) -> Iterator[Open]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
         raise UnusableFile(f"'{path}' {_cannot_open(path, exc)}") from exc
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise UnusableFile(f"'{path}' is {kind}; name a GGUF file")
     with open(descriptor, "rb", buffering=PIECE) as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise UnusableFile(f"'{path}' is {kind}; name a GGUF file")
         yield Open(path, stream, identity(status))
 
 
