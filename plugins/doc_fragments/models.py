@@ -73,7 +73,7 @@ options:
         type: str
       template:
         description:
-          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base, or what the server makes of the one in a
+          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base, or what the server makes of the one in
             O(models[].gguf).
         type: str
       parameters:

@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Callable
+from typing import BinaryIO, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import FileChanged, UnusableFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gguf import check_header
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import UNKNOWN
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (
     Hashed,
     Identity,
@@ -34,8 +35,6 @@ PIECE = 1024 * 1024
 #: Seconds within which a second change of a file may get the same time as the first one: of clocks with a finer tick
 #: than a second, and of those without.
 TICK, COARSE_TICK = 0.05, 2.0
-
-Report = Callable[[str, "dict[str, Any]"], None]
 
 
 @dataclass(frozen=True)

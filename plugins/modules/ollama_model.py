@@ -13,8 +13,9 @@ description:
   - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models from files and from others,
     switching aliases, and removing what is not wanted.
   - Whether something changed is decided by the digests of the models before and after.
-  - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
-    what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
+  - Models are fetched first, in the order of their declaration, then created from files. Then others are created from them and aliases are
+    switched, each after what it needs. Models are removed last. All that comes after fetches and files is done only if nothing has
+    failed before.
     A model is unloaded before it is removed.
   - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
