@@ -52,13 +52,29 @@ options:
           - To tell, the server is asked to show the model and its base, one request for each. Where it does not show enough, the model
             is created under another name and the digests are compared.
         type: str
+      gguf:
+        description:
+          - The model is created from this GGUF file, which lies on the host where the module runs, with O(models[].system),
+            O(models[].template) and O(models[].parameters) over what the server reads from the file. Wants an absolute path.
+          - The header of the file is checked, the file is hashed, and it is uploaded unless the server has it. It must be one whole
+            model, neither one of several parts nor an adapter or a projector, and no symbolic link. A file that changes meanwhile is refused.
+          - The model is created again when the file has other content, and when a field differs from the declaration or is no longer
+            declared. The old model stays until the new one is there.
+          - No server tells from which file a model was created, and from version 0.30 on it writes the weights anew. So the hash of the
+            file, by path, size, inode and times, and what was created from it are recorded in O(state_dir). What the record does not
+            prove is hashed and created anew, under another name, and the digests are compared; equal ones count as no change.
+          - From version 0.30 on, the server's store needs the size of the file twice for that, and keeps the uploaded file until a restart finds
+            it older than an hour.
+          - The upload is bounded by O(pull_timeout), the creation by 300 seconds and 60 seconds more for each GB of the file.
+        type: path
       system:
         description:
           - System text. An empty one keeps that of the base, which Ollama cannot remove.
         type: str
       template:
         description:
-          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base.
+          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base, or what the server makes of the one in
+            O(models[].gguf).
         type: str
       parameters:
         description:

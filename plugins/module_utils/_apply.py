@@ -33,12 +33,14 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._residency import Residency
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create, restore
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import Importer
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ class Executor:
     :param insecure: tells whether a model's registry speaks plain http
     :param store_path: the server's model directory, where it can be looked at
     :param memory: what is declared of the server's memory
-    :param report: called with model and status line of a pull or a load, by several threads
+    :param report: called with model and status line of a pull, an upload or a load, by several threads
     :param parallel: how many models may be fetched at the same time
+    :param record: where is kept what was made here
     """
 
     def __init__(
@@ -114,8 +117,10 @@ class Executor:
         clock: Clock | None = None,
         parallel: int = 1,
         memory: Memory = NO_MEMORY,
+        record: Record | None = None,
     ) -> None:
         self._live = Live(client, held)
+        self._record = record
         self._clock = clock or Clock()
         self._store_path = store_path
         self._report = report
@@ -126,6 +131,7 @@ class Executor:
         self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
             live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
         )
+        self._importer = Importer(self._live, limits=limits, report=report, clock=self._clock)
         self._residency = Residency(self._live, memory, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
@@ -194,11 +200,13 @@ class Executor:
                 after = self._carry_out(action, live)
         except errors.OllamaError as exc:
             step = Step(failures=[exc])
-            if action.source and not step.lost:
+            if action.kind in (CREATE, COPY, RESTORE) and not step.lost:
                 step.done = self._half_done(action, began)
             if isinstance(exc, errors.Evicted):
                 step.done = [Done(action, action.digest_after, action.bytes, 0.0, moved=True)]
             return step
+        if after and self._record and action.kind in (CREATE, COPY):
+            self._record.note_made(action.name.key, made(action, after))
         size = after.size if after else action.bytes
         seconds = round(self._clock.now() - began, 3)
         done = [Done(action, after.digest if after else None, size, seconds, moved)]
@@ -214,6 +222,8 @@ class Executor:
             return restore(live, action)
         if action.kind == COPY:
             return alias(live, action)
+        if action.file:
+            return self._importer.create(action, action.file)
         if action.kind == CREATE:
             # Nothing is fetched, but a big model's header is read from a cold disk.
             return create(live, action, timeout=10 * live.client.timeout)
@@ -239,6 +249,13 @@ def load_of(action: Action) -> Load:
     # What a repair does to files that others use, too, is seen by nobody beforehand.
     blobs = frozenset(action.blobs) if action.blobs and action.cure is None else None
     return Load(blobs, replaces=action.kind != PULL, undone=bool(action.wanted))
+
+
+def made(action: Action, after: Held) -> Made:
+    """Return what is kept of a model that was made here."""
+    if action.file:
+        return Made(after.digest, GGUF, action.file.digest, action.recipe.body() if action.recipe else {})
+    return Made(after.digest, COPY_OF if action.kind == COPY else FROM)
 
 
 def action_result(done: Done) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "digest": {"type": "str"},
         "copy_of": {"type": "str"},
         "from": {"type": "str"},
+        "gguf": {"type": "path"},
         "system": {"type": "str"},
         "template": {"type": "str"},
         "parameters": {"type": "dict"},
@@ -78,6 +79,11 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
 def memory_argument_spec() -> dict[str, dict[str, Any]]:
     """Return the limit of loads."""
     return {"load_timeout": {"type": "float"}}
+
+
+def state_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the option that says where this host keeps what no server tells."""
+    return {"state_dir": {"type": "path"}}
 
 
 def removal_argument_spec() -> dict[str, dict[str, Any]]:

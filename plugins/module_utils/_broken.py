@@ -117,7 +117,7 @@ def needed(desired: Sequence[Desired]) -> list[Desired]:
     wanted = [item for item in desired if item.state != ABSENT]
     declared = {item.name.key for item in desired}
     origins = {item.origin.name.key: item.origin.name for item in wanted if item.origin}
-    return [item for item in wanted if item.origin is None] + [
+    return [item for item in wanted if item.pulled] + [
         Desired(name) for key, name in origins.items() if key not in declared
     ]
 

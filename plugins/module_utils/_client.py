@@ -10,7 +10,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -155,7 +155,7 @@ class OllamaClient:
                 self._check_status(response, path, self._read(response, path, time.monotonic() + self.timeout))
         return JsonStream(response, url=self.url + path, done=done, limit=timeout)
 
-    def _send(self, method: str, path: str, body: Any, timeout: float) -> Any:
+    def _send(self, method: str, path: str, body: Any, timeout: float, content: Iterable[bytes] | None = None) -> Any:
         failures = self._requests.exceptions
         url = self.url + path
         try:
@@ -163,6 +163,7 @@ class OllamaClient:
                 method,
                 url,
                 json=body,
+                data=content,
                 timeout=(min(timeout, self.timeout), timeout),
                 stream=True,
                 allow_redirects=False,
@@ -289,6 +290,23 @@ class OllamaClient:
         """
         body = {"model": model, "from": base, "stream": True, **fields}
         return self.stream("/api/create", body, done=lambda line: line.get("status") == "success", timeout=timeout)
+
+    def create_from_file(self, model: str, digest: str, *, timeout: float, **fields: Any) -> JsonStream:
+        """Start to create a model from a GGUF file that was uploaded and return the status lines, as :meth:`create` does.
+
+        The server is told the same name for every file, so that equal files give equal models.
+        """
+        body = {"model": model, "files": {"model.gguf": digest}, "stream": True, **fields}
+        return self.stream("/api/create", body, done=lambda line: line.get("status") == "success", timeout=timeout)
+
+    def upload_blob(self, digest: str, content: Iterable[bytes], *, timeout: float) -> None:
+        """Give the server a file, piece by piece; it compares the digest at the end.
+
+        :param timeout: seconds for the answer after the last piece
+        """
+        path = f"/api/blobs/{digest}"
+        with self._send("POST", path, None, timeout, content) as response:
+            self._check_status(response, path, self._read(response, path, time.monotonic() + timeout))
 
     def delete(self, model: str) -> None:
         """Delete a model; it should be unloaded before.

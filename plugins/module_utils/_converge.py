@@ -13,12 +13,16 @@ from typing import Any
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Plan, predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, Seen, Wanted, look, public
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import create_limit
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
 
 
@@ -41,7 +45,10 @@ def converge(
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     lock = ServerLock(client.url, waiting=progress.wait if progress else None)
-    seen = look(client, registry, wanted, known or {}, predict=check_mode)
+    record = Record(wanted.state_dir or default_directory(), client.url, keep=not check_mode)
+    files = examine_all(wanted.desired, record, hash_now=not defer, report=progress.report if progress else None)
+    local = Local(files, record.entries.made)
+    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local)
     _note(result, seen)
     if not seen.plan.actions:
         return
@@ -52,7 +59,7 @@ def converge(
         result.done = [predicted(action) for action in seen.plan.actions]
         result.after = predict(seen.held, seen.plan)
         return
-    if defer and (seen.plan.fetches or wanted.memory.longest(seen.plan)):
+    if defer and (seen.sizes or wanted.memory.longest(seen.plan)):
         _put_off(client, wanted, result, seen)
         return
     if progress:
@@ -68,11 +75,12 @@ def converge(
                 raise
             return
         if lock.disturbed:
-            seen = look(client, registry, wanted, {})
+            record = Record(wanted.state_dir or default_directory(), client.url)
+            seen = look(client, registry, wanted, {}, local=Local(files, record.entries.made))
             _note(result, seen)
             if warning:
                 result.warnings.append(warning)
-        _carry_out(client, registry, wanted, result, seen, progress)
+        _carry_out(client, registry, wanted, result, seen, record, progress)
 
 
 def _note(result: Result, seen: Seen) -> None:
@@ -99,6 +107,7 @@ def _carry_out(
     wanted: Wanted,
     result: Result,
     seen: Seen,
+    record: Record,
     progress: ProgressFile | None,
 ) -> None:
     """Carry the plan out.
@@ -118,10 +127,11 @@ def _carry_out(
         report=report,
         parallel=wanted.parallel,
         memory=wanted.memory,
+        record=record,
     )
     outcome = executor.run(seen.plan)
     result.done = outcome.done
-    result.warnings += executor.warnings
+    result.warnings += executor.warnings + ([record.problem] if record.problem else [])
     result.after = public(outcome.held)
     if outcome.failures:
         raise _together(outcome.failures)
@@ -129,7 +139,8 @@ def _carry_out(
 
 def longest(plan: Plan, limits: Limits, timeout: float) -> float:
     """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
-    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
+    imports = sum(limits.pull_timeout + 3 * create_limit(action.bytes) for action in plan.imports)
+    return len(plan.fetches) * limits.pull_timeout + imports + (len(plan.actions) + 1) * 10 * timeout
 
 
 def _together(failures: list[errors.OllamaError]) -> errors.OllamaError:

@@ -13,7 +13,12 @@ from typing import Any
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_loaded
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_digest, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, parse_origin
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import (
+    Import,
+    Origin,
+    parse_import,
+    parse_origin,
+)
 
 PRESENT, LATEST, ABSENT = "present", "latest", "absent"
 STATES = (PRESENT, LATEST, ABSENT)
@@ -21,7 +26,7 @@ STATES = (PRESENT, LATEST, ABSENT)
 
 @dataclass(frozen=True)
 class Desired:
-    """One declared model; ``digest`` pins its manifest, ``origin`` is what it is made from if it is not pulled.
+    """One declared model; ``digest`` pins its manifest, ``origin`` or ``file`` is what it is made from if it is not pulled.
 
     :param loaded: in memory for good, not in memory, or (``None``) not looked at
     """
@@ -31,6 +36,12 @@ class Desired:
     digest: str | None = None
     origin: Origin | None = None
     loaded: bool | None = None
+    file: Import | None = None
+
+    @property
+    def pulled(self) -> bool:
+        """Whether it comes from the source that its name tells."""
+        return self.origin is None and self.file is None
 
 
 def refuse(complaints: Sequence[str]) -> None:
@@ -81,7 +92,8 @@ def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[
                     f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
                 )
         origin = None if wanted == ABSENT else parse_origin(entry, complaints)
+        file = None if wanted == ABSENT else parse_import(entry, complaints)
         loaded = parse_loaded(entry, wanted == ABSENT, complaints)
-        desired.append(Desired(name, wanted, digest, origin, loaded))
+        desired.append(Desired(name, wanted, digest, origin, loaded, file))
     refuse(complaints)
     return desired

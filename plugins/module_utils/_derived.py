@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Optional
 
@@ -19,6 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local, plan_imports
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
@@ -48,6 +50,8 @@ def to_show(desired: Sequence[Desired], held: Mapping[str, Held], stock: Stock =
     """Return the models that have to be shown before a plan can be made: created ones and their bases, unless one is broken."""
     names: dict[str, ModelName] = {}
     for item in desired:
+        if item.file and item.name.key in held:
+            names[item.name.key] = held[item.name.key].name
         if item.origin and item.origin.recipe and item.name.key in held and item.origin.name.key in held:
             keys = (item.name.key, item.origin.name.key)
             if not any(key in stock.faults for key in keys):
@@ -62,20 +66,31 @@ def plan_all(
     rules: Rules = NO_RULES,
     shown: Shown = NOTHING_SHOWN,
     stock: Stock = NO_STOCK,
+    local: Local = NOTHING_LOCAL,
 ) -> Plan:
     """Return the plan for everything that is declared: what is pulled, and what is made from it.
 
     :param shown: answers for the names of :func:`to_show`
+    :param local: the files of models that are imported, and what was made here before
     :raises InvalidInput: with every reason not to begin
     """
     ends, texts = left_over(desired, held, rules)
     there = settled(held, ends)
-    draft = decide(desired, there, offers, rules, to_repair(desired, stock))
+    draft = decide(desired, there, offers, rules, to_repair(desired, stock), local.made)
     draft.left_over, draft.warnings = ends, texts + draft.warnings
     mend(draft, desired, there, offers, stock, rules.mirror)
     judge(draft, desired, there, offers, stock)
+    for action in plan_imports(desired, there, local, broken(shown, stock), draft.complaints):
+        cure, complaint = remaking(action.name.key, (), stock)
+        draft.complaints += [complaint] if complaint else []
+        draft.derived.append(replace(action, cure=cure))
     derive(draft, desired, held, shown, offers, stock)
     return draft.plan()
+
+
+def broken(shown: Shown, stock: Stock) -> frozenset[str]:
+    """Return the keys of models of which files are missing or damaged, as server and disk tell."""
+    return frozenset(key for key, answer in shown.items() if answer is None) | frozenset(stock.faults)
 
 
 def derive(
@@ -89,7 +104,7 @@ def derive(
     """Add the actions for models made from others, in the order in which one needs the other."""
     entries = {item.name.key: item for item in desired}
     after = settled(held, draft.left_over)
-    for fetch in draft.fetches:
+    for fetch in draft.fetches + draft.derived:
         after[fetch.name.key] = Held(fetch.name, fetch.digest_after or UNKNOWN, fetch.bytes)
     for item, origin in _in_order(desired, draft.complaints):
         source = entries.get(origin.name.key)

@@ -71,6 +71,14 @@ class InvalidDigest(InvalidInput):
     """Not ``sha256:`` and 64 hexadecimal digits."""
 
 
+class UnusableFile(InvalidInput):
+    """A file on the host is not what was declared: not there, no GGUF, or truncated."""
+
+
+class FileChanged(UnusableFile):
+    """A file was changed while it was read."""
+
+
 class LibraryMissing(OllamaError):
     """A Python library is missing where the module runs."""
 

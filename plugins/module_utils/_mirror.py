@@ -65,7 +65,7 @@ def in_between(desired: Iterable[Desired], mirror: str | None) -> dict[str, Mode
         place.key: item.name
         for item in items
         for place in [at_mirror(item.name, mirror)]
-        if item.origin is None and place.key not in claimed
+        if item.pulled and place.key not in claimed
     }
 
 

@@ -22,6 +22,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     parse_listed,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (
+    NONE_MADE,
+    MadeHere,
+    SourceFile,
+    replaceable,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
@@ -106,6 +112,8 @@ class Action:
     cure: Cure | None = None
     #: the name under which it is fetched before it gets its own, where that is another one
     via: ModelName | None = None
+    #: the file that it is made from
+    file: SourceFile | None = None
 
     @property
     def fetches(self) -> bool:
@@ -136,6 +144,11 @@ class Plan:
     def tidies(self) -> bool:
         """Whether it only ends what an interrupted run began."""
         return all(action.tidies for action in self.actions)
+
+    @property
+    def imports(self) -> tuple[Action, ...]:
+        """The actions that upload a file."""
+        return tuple(action for action in self.actions if action.file)
 
 
 @dataclass
@@ -211,7 +224,12 @@ def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rule
 
 
 def questions(
-    desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules, *, predict: bool = False
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    rules: Rules,
+    *,
+    predict: bool = False,
+    made: MadeHere = NONE_MADE,
 ) -> list[ModelName]:
     """Return the names whose source has to be asked before a plan can be made.
 
@@ -220,7 +238,7 @@ def questions(
     asked: list[ModelName] = []
     for item in desired:
         there = held.get(item.name.key)
-        if item.state == ABSENT or item.origin is not None:
+        if item.state == ABSENT or not item.pulled:
             continue
         if item.digest is not None:
             needed = there is None or there.digest != item.digest
@@ -232,7 +250,12 @@ def questions(
             # The server keeps the spelling that it has.
             asked.append(there.name if there else item.name)
     if not rules.prune_local:
-        asked += [model.name for model in undeclared(desired, held, rules) if not model.name.reserved_tag]
+        again = replaceable(_staying(desired, held), made)
+        asked += [
+            model.name
+            for model in undeclared(desired, held, rules)
+            if not model.name.reserved_tag and model.name.key not in again
+        ]
     return asked
 
 
@@ -253,6 +276,7 @@ def decide(
     offers: Mapping[str, Offer],
     rules: Rules = Rules(),
     broken: Collection[str] = (),
+    made: MadeHere = NONE_MADE,
 ) -> Draft:
     """Return what :func:`make_plan` is made of.
 
@@ -266,7 +290,7 @@ def decide(
         if item.state == ABSENT:
             if there:
                 draft.deletes.append(_delete(there, "declared absent"))
-        elif item.origin is None and item.name.key not in broken:
+        elif item.pulled and item.name.key not in broken:
             action, complaint = _fetch(item, there, offer)
             if action:
                 via, complaint = fetched_as(action.name, rules.mirror, passing)
@@ -284,7 +308,7 @@ def decide(
             if left_over:
                 reason = f"left over from an interrupted run for {item.name}"
                 draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))
-    pruned, draft.kept = _prune(desired, held, offers, rules)
+    pruned, draft.kept = _prune(desired, held, offers, rules, made)
     draft.deletes += pruned
     if rules.exclusive and not rules.allow_empty and not any(item.state != ABSENT for item in desired):
         draft.complaints.append(
@@ -344,22 +368,29 @@ def _delete(model: Held, reason: str) -> Action:
 
 
 def _prune(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules, made: MadeHere
 ) -> tuple[list[Action], list[tuple[ModelName, str]]]:
     """Return what ``exclusive`` removes, and what it keeps because it could not be had again."""
     removed: list[Action] = []
     kept: list[tuple[ModelName, str]] = []
+    again = replaceable(_staying(desired, held), made)
     for model in undeclared(desired, held, rules):
         offer = offers.get(model.name.key, NO_OFFER)
         if model.name.reserved_tag:
             kept.append((model.name, "its tag is reserved, so that the API would delete another model"))
-        elif rules.prune_local or model.digest in offer.digests:
+        elif rules.prune_local or model.digest in offer.digests or model.name.key in again:
             removed.append(_delete(model, "not declared"))
         elif offer.digest:
             kept.append((model.name, f"its source no longer serves this digest but {offer.digest}"))
         else:
             kept.append((model.name, offer.problem))
     return removed, kept
+
+
+def _staying(desired: Sequence[Desired], held: Mapping[str, Held]) -> dict[str, str]:
+    """Return the digests of the models that nobody wants to be gone."""
+    absent = {item.name.key for item in desired if item.state == ABSENT}
+    return {key: model.digest for key, model in held.items() if key not in absent and not model.name.internal}
 
 
 def predict(held: Mapping[str, Held], plan: Plan) -> dict[str, Held]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     Memory,
     conflicts,
@@ -57,6 +59,8 @@ class Wanted:
     lock_timeout: float = 0.0
     care: Care = NO_CARE
     memory: Memory = field(default_factory=Memory)
+    #: where what was made here is kept
+    state_dir: str | None = None
 
 
 @dataclass
@@ -119,6 +123,8 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         if bad
     ]
     care = care_from_params(params, complaints)
+    if params["state_dir"] and not os.path.isabs(params["state_dir"]):
+        complaints.append(f"state_dir is '{params['state_dir']}'; wanted an absolute path")
     entries = params["models"]
     if entries is None:
         entries = [{"name": name} for name in params["name"] or []]
@@ -149,6 +155,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         lock_timeout=params["lock_timeout"],
         care=care,
         memory=Memory(residences(desired), params["load_timeout"]),
+        state_dir=params["state_dir"],
     )
 
 
@@ -162,31 +169,38 @@ class Seen:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The models that are to be pulled, with their bytes as far as they are known."""
-        return {action.name.short: action.bytes for action in self.plan.fetches}
+        """The models that are to be pulled or uploaded, with their bytes as far as they are known."""
+        return {action.name.short: action.bytes for action in (*self.plan.fetches, *self.plan.imports)}
 
 
 def look(
-    client: OllamaClient, registry: Registry, wanted: Wanted, known: Mapping[str, Any], *, predict: bool = False
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    known: Mapping[str, Any],
+    *,
+    predict: bool = False,
+    local: Local = NOTHING_LOCAL,
 ) -> Seen:
     """Ask server and sources for what has to be known, and make the plan; changes nothing.
 
     :param known: answers of sources that were asked before
     :param predict: ask also for what a run would learn by itself
+    :param local: what is known on this host
     :raises OllamaError: if it cannot be done
     """
     held = held_models(client.tags())
     offers = {key: offer_from(value) for key, value in known.items()}
     stock = take_stock(client, wanted.care, wanted.desired, held)
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges)
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges, made=local.made)
     asked += [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
     _ask(registry, asked, offers)
     shown = _shown(client, to_show(wanted.desired, held, stock))
-    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock)
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
     together = wanted.parallel > 1 and len(plan.fetches) > 1
     # Which models may be fetched at the same time, their blobs tell.
     if together and _ask(registry, [action.name for action in plan.fetches], offers):
-        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock)
+        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
     declared = wanted.memory.residences
     if declared:
         plan = with_memory(plan, declared, held, client.ps(), datetime.now(timezone.utc))

@@ -51,11 +51,19 @@ def create(live: Live, action: Action, *, timeout: float) -> Held:
             http_status=exc.http_status,
             error=exc.error,
         ) from exc
+    return take_place(live, action, new, str(base.name))
+
+
+def take_place(live: Live, action: Action, new: ModelName, source: str) -> Held:
+    """Let a model that was created under another name take the place of the one that is there, and return it.
+
+    :param source: what it was created from
+    """
     now = live.list()
     made, there = now.get(new.key), now.get(action.name.key)
     if made is None:
         raise errors.BadAnswer(
-            f"the creation of {action.name} from {base.name} ended with success, but the server does not list the model; "
+            f"the creation of {action.name} from {source} ended with success, but the server does not list the model; "
             "the server's disk may be full",
             url=live.client.url,
         )

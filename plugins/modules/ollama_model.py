@@ -10,11 +10,12 @@ module: ollama_model
 short_description: The set of models of an Ollama server
 version_added: 0.1.0
 description:
-  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
-    and removing what is not wanted.
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models from files and from others,
+    switching aliases, and removing what is not wanted.
   - Whether something changed is decided by the digests of the models before and after, and by what is in memory.
-  - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
-    what it needs. Then models are unloaded and loaded. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
+  - Models are fetched first, in the order of their declaration, then created from files. Then others are created from them and aliases are
+    switched, each after what it needs. Then models are unloaded and loaded. Models are removed last. All that comes after fetches and
+    files is done only if nothing has failed before.
     A model is unloaded before it is removed.
   - What an interrupted run left on the server is removed, and a model that it had replaced without coming to its end gets back what
     it had, also for models that are no longer declared.
@@ -34,6 +35,7 @@ extends_documentation_fragment:
   - alchemorsel.ollama.pulls
   - alchemorsel.ollama.store
   - alchemorsel.ollama.memory
+  - alchemorsel.ollama.state
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -42,6 +44,7 @@ attributes:
     details:
       - The sources of missing and outdated models are asked for their manifests; nothing is pulled.
       - A digest that only the run can tell is returned as V(unknown) and counts as a change.
+      - Files of models are hashed, nothing is uploaded and nothing recorded.
   diff_mode:
     support: full
   idempotent:
@@ -125,6 +128,17 @@ EXAMPLES = r"""
       - name: mistral:7b
         loaded: false
     load_timeout: 900
+
+- name: A model from a file of the host
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - name: team/assistant:q4
+        gguf: /srv/ollama/preload/assistant-q4_k_m.gguf
+        system: You answer in one sentence.
+        parameters:
+          num_ctx: 8192
+    state_dir: /var/lib/alchemorsel-ollama
 
 - name: No model at all
   alchemorsel.ollama.ollama_model:
@@ -214,8 +228,8 @@ actions:
       returned: success
     action:
       description: V(pull) of a missing model, V(update) of one that is there, V(repair) of one with broken files, V(create) of one
-        from another, V(copy) to an alias, V(load) into memory for good, V(unload) out of it, V(delete), V(restore) of a model that
-        nobody declares and that an interrupted run had replaced, or V(cleanup) of what such a run left behind.
+        from a file or from another, V(copy) to an alias, V(load) into memory for good, V(unload) out of it, V(delete), V(restore) of
+        a model that nobody declares and that an interrupted run had replaced, or V(cleanup) of what such a run left behind.
       type: str
       returned: success
     reason:
@@ -231,7 +245,8 @@ actions:
       type: str
       returned: success
     bytes:
-      description: Size of the model in bytes, as the server lists it. Layers that were there already were not transferred.
+      description: Size of the model in bytes, as the server lists it, before a creation from a file that of the file. Layers and
+        files that were there already were not transferred.
       type: int
       returned: success
     seconds:
@@ -289,6 +304,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
+    state_argument_spec,
     store_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
@@ -309,6 +325,7 @@ def argument_spec() -> dict[str, Any]:
         **pulls_argument_spec(),
         **store_argument_spec(),
         **memory_argument_spec(),
+        **state_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},

@@ -15,6 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
     removal,
     server,
     source,
+    state,
     store,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
@@ -28,6 +29,7 @@ SPECS = {
     "pulls": (pulls.ModuleDocFragment, _argspec.pulls_argument_spec),
     "removal": (removal.ModuleDocFragment, _argspec.removal_argument_spec),
     "store": (store.ModuleDocFragment, _argspec.store_argument_spec),
+    "state": (state.ModuleDocFragment, _argspec.state_argument_spec),
     "source": (source.ModuleDocFragment, _argspec.source_argument_spec),
 }
 PARAMS = {

@@ -72,7 +72,7 @@ def ollama(scripted_server):
 
 
 @pytest.fixture
-def run(run_module, ollama):
+def run(run_module, ollama, tmp_path):
     """Run the module once; what it says is compared with what the server then has."""
 
     def once(check_mode=False, **options):
@@ -81,6 +81,7 @@ def run(run_module, ollama):
             "url": ollama.url,
             "insecure_registries": [ollama.host],
             "retries": 0,
+            "state_dir": str(tmp_path / "state"),
             "_ansible_diff": True,
             **options,
         }

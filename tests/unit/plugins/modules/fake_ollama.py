@@ -14,7 +14,7 @@ from scripted_server import Reply, ScriptedServer
 from tests.unit.created_models import Content
 
 #: requests that change something
-WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/create", "POST /api/generate")
+WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/create", "POST /api/generate", "POST /api/blobs")
 BLOB = "sha256:" + "b" * 64
 
 
@@ -45,6 +45,8 @@ class FakeOllama:
         self.loaded: set[str] = set()
         #: digest -> what a model with this digest consists of
         self.contents: dict[str, Content] = {}
+        #: files that were uploaded
+        self.blobs: set[str] = set()
         #: lines of the next pulls instead of the usual ones; a function of the model does what it likes
         self.pulls: list[Any] = []
         self.server: ScriptedServer = start({})
@@ -61,6 +63,7 @@ class FakeOllama:
                 "/api/generate": self._generate,
                 "/api/create": self._create,
                 "/api/show": self._show,
+                "/api/blobs/*": self._blob,
             }
         )
 
@@ -127,12 +130,25 @@ class FakeOllama:
         return Reply()
 
     def _create(self, body: Any) -> Reply:
-        digest = self.held[body["from"]]
-        base = self.contents.setdefault(digest, Content(weights=digest))
-        content = base.over(body["from"], body)
+        if "files" in body:
+            (file,) = body["files"].values()
+            if file not in self.blobs:
+                return Reply(lines=[{"status": "parsing GGUF"}, {"error": f"open {file}: no such file or directory"}])
+            # As on 0.32, what comes of the file has another digest.
+            content = Content(weights=f"{file} written anew", template="chosen by the server").over("", body)
+        else:
+            digest = self.held[body["from"]]
+            base = self.contents.setdefault(digest, Content(weights=digest))
+            content = base.over(body["from"], body)
         self.contents[content.digest] = content
         self.held[body["model"]] = content.digest
         return Reply(lines=[{"status": "writing manifest"}, {"status": "success"}])
+
+    def _blob(self, body: Any) -> Reply:
+        if "sha256" in body:
+            self.blobs.add(body["sha256"])
+            return Reply(201) if body["blob"] == body["sha256"] else Reply(400, {"error": "digest mismatch, expected"})
+        return Reply(200 if body["blob"] in self.blobs else 404)
 
     def _show(self, body: Any) -> Any:
         content = self.contents.get(self.held.get(body["model"], ""))

@@ -196,6 +196,7 @@ def test_options_equal_documentation():
         ollama_model.pulls_argument_spec,
         ollama_model.store_argument_spec,
         ollama_model.memory_argument_spec,
+        ollama_model.state_argument_spec,
     )
     assert set(documented) == own.difference(*(options() for options in shared))
     examples = yaml.safe_load(ollama_model.EXAMPLES)
