@@ -132,3 +132,15 @@ def cause(exc: BaseException) -> str:
     text = str(getattr(inner, "strerror", None) or inner) or type(inner).__name__
     # urllib3 puts the connection object in front, in its own words for each release.
     return " ".join(re.sub(r"^<?\w*[\w.]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())
+
+
+def never_connected(exc: BaseException) -> bool:
+    """Whether an exception of requests means that no connection was made, and not that one broke."""
+    inner: Any = exc
+    for _depth in range(6):
+        if type(inner).__name__ in ("NewConnectionError", "NameResolutionError"):
+            return True
+        inner = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
+        if not isinstance(inner, BaseException):
+            break
+    return False
