@@ -8,17 +8,21 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
+    inference,
     models,
+    outside,
     progress,
     pulls,
     removal,
     server,
     source,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec, _health_options
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 
 SPECS = {
+    "inference": (inference.ModuleDocFragment, _health_options.inference_argument_spec),
+    "outside": (outside.ModuleDocFragment, _health_options.outside_argument_spec),
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
     "models": (models.ModuleDocFragment, _argspec.models_argument_spec),

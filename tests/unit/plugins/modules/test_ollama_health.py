@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _probe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Check
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health_options, _probe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import VERDICTS, Check
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_health
 from healthy_server import BERT, DIGEST, FINAL, ps_entry, replies
 from scripted_server import Reply
@@ -190,6 +190,15 @@ def test_the_deadline_ends_with_the_last_reason():
         ({"models": ["a b"]}, "'a b' is invalid"),
         ({"inference_models": ["x:cloud"]}, "reserves"),
         ({"timeout": 0}, "timeout is 0"),
+        ({"max_first_token_seconds": -1}, "max_first_token_seconds is -1; wanted a number of seconds above 0"),
+        ({"min_certificate_days": -1}, "min_certificate_days is -1; wanted 0 or"),
+        ({"max_tokens": 0}, "max_tokens is 0; wanted 1 to 512"),
+        ({"max_tokens": 513}, "max_tokens is 513; wanted 1 to 512"),
+        ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": "x" * 4001}, "prompt has 4001 characters; wanted at most 4000"),
+        ({"expect": "("}, "expect is '(', which is no regular expression"),
+        ({"container": "--help"}, "container is '--help'; wanted the name or ID of a container"),
+        ({"gpu_witness": "log"}, "give container or log_path"),
         ({"ca_path": "/does/not/exist"}, "ca_path"),
     ],
 )
@@ -202,10 +211,13 @@ def test_bad_input_is_one_sentence_and_no_verdict(options, words, run):
 
 def test_documentation_names_options_and_results(server, run):
     documented = yaml.safe_load(ollama_health.DOCUMENTATION)["options"]
-    connection = {"url", "api_key", "ca_path", "client_cert", "client_key", "validate_certs", "timeout"}
-    assert set(ollama_health.argument_spec()) - connection == set(documented)
+    spec = _health_options.health_argument_spec()
+    assert {name: option.get("default") for name, option in documented.items()} == {
+        name: option.get("default") for name, option in spec.items()
+    }
     result = run(server().url, level="inference", models=["a"])
     returned = yaml.safe_load(ollama_health.RETURN)
     assert set(result) - {"changed", "invocation", "warnings", "deprecations"} == set(returned)
     assert set(result["checks"][0]) == set(returned["checks"]["contains"])
+    assert returned["verdict"]["choices"] == ["healthy", *VERDICTS]
     assert set(result["runs"][0]) == set(returned["runs"]["sample"][0])
