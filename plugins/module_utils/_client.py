@@ -21,6 +21,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     never_connected,
     not_ollama,
     status_error,
+    tls_remedy,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import Patience, Watch, tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
@@ -186,10 +187,8 @@ class OllamaClient:
                 verify=self._verify,
             )
         except failures.SSLError as exc:
-            raise errors.TLSFailure(
-                f"TLS with {self.url} failed: {cause(exc)}; give the CA's certificate in ca_path, or check scheme and port of url",
-                url=url,
-            ) from exc
+            said = cause(exc)
+            raise errors.TLSFailure(f"TLS with {self.url} failed: {said}; {tls_remedy(said)}", url=url) from exc
         except failures.ProxyError as exc:
             raise errors.ServerUnreachable(
                 f"the proxy on the way to {self.url} does not answer: {cause(exc)}; add the server to no_proxy",

@@ -53,21 +53,21 @@ def tap(session: Any) -> Line:
 
     line = Line()
 
-    class Plain(HTTPConnection):
+    class PlainConnection(HTTPConnection):
         def connect(self) -> None:
             super().connect()
             line.connected(self.sock)
 
-    class Secure(HTTPSConnection):
+    class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
             line.connected(self.sock)
 
     class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        ConnectionCls = PlainConnection
 
     class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
+        ConnectionCls = SecureConnection
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **options: Any) -> None:

@@ -29,6 +29,7 @@ VARYING = (
     (r"https?://[\w.]+:\d+", "URL"),
     (r"\b(took|wrote) \d+\.\d+ ", r"\1 N "),
     (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
+    (r" \(_ssl\.c:\d+\)", ""),
     (r"\d+\.\d+ GB are free", "N GB are free"),
 )
 
