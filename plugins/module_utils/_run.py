@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import failed_request
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import OK, SKIPPED, Check, failed
 
+# A loaded model is ready within milliseconds. Where the server says it took longer, it had to load the model again: its
+# process had died or hung.
+RELOADED_FROM_SECONDS = 0.2
 PROMPT = "Answer with one word: ready?"
 MAX_TOKENS = 16
 # What the server calls its durations (nanoseconds) -> their names in the result.
@@ -73,6 +76,21 @@ def per_second(count: Any, nanoseconds: Any) -> float | None:
 def durations(final: dict[str, Any]) -> dict[str, int | None]:
     """Return the server's own durations in nanoseconds, as the last line of an answer has them."""
     return {name: final.get(key) for key, name in DURATIONS.items()}
+
+
+def without_reload(run: Measurement) -> Measurement:
+    """Return a run with the time of a load apart that nobody expected, as the server tells it."""
+    load = (run.durations.get("load") or 0) / 1e9
+    if run.load_seconds is not None or load < RELOADED_FROM_SECONDS:
+        return run
+    first = run.seconds_to_first_token
+    return replace(
+        run,
+        was_loaded=False,
+        load_seconds=load,
+        seconds=max(0.0, run.seconds - load),
+        seconds_to_first_token=None if first is None else max(0.0, first - load),
+    )
 
 
 def judge_run(run: Measurement, limits: Limits, text: str = "") -> list[Check]:

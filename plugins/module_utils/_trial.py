@@ -143,7 +143,7 @@ class Trial:
             if self._loading:
                 return [run.failed_load(error, self.model, self.limits.load_timeout)], None
             return [run.failed_answer(error, self.model, self.limits.max_seconds, answer.pieces)], None
-        measured = self._measure(answer, entry or {}, claim, load_seconds)
+        measured = run.without_reload(self._measure(answer, entry or {}, claim, load_seconds))
         checks = run.judge_run(measured, self.limits, answer.text)
         checks += witness.judge_gpu(claim, self.limits.gpu_required, account, wanted)
         return checks, measured

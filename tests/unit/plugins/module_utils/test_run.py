@@ -137,3 +137,20 @@ def test_an_answer_is_shown_in_part():
     check = judged(run.Limits(expect="^x$"), "no\n" * 200)["expect"]
     assert (len(check.value), check.threshold) == (80, "^x$")
     assert "'^x$' does not match" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "load", "expected"),
+    [
+        # was_loaded, load_seconds, seconds, seconds_to_first_token
+        ({}, 10_000_000, (True, None, 25.0, 21.0)),
+        ({}, None, (True, None, 25.0, 21.0)),
+        ({}, 20_000_000_000, (False, 20.0, 5.0, 1.0)),
+        ({"seconds_to_first_token": None}, 20_000_000_000, (False, 20.0, 5.0, None)),
+        ({"was_loaded": False, "load_seconds": 3.0}, 20_000_000_000, (False, 3.0, 25.0, 21.0)),
+    ],
+)
+def test_a_load_that_nobody_expected_is_apart(fields, load, expected):
+    one = replace(RUN, **{"seconds": 25.0, "seconds_to_first_token": 21.0, "durations": {"load": load}, **fields})
+    seen = run.without_reload(one)
+    assert (seen.was_loaded, seen.load_seconds, seen.seconds, seen.seconds_to_first_token) == expected

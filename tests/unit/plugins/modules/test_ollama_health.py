@@ -89,6 +89,56 @@ def test_a_pinned_model_stays_pinned(server, run):
     assert one.sent("/api/generate")[0]["keep_alive"] == -1
 
 
+def test_a_copy_of_a_loaded_model_is_loaded(server, run):
+    """Both run in one process, which ps shows under the name that loaded it: to unload it would unload the other."""
+    copies = {"models": [{"name": name, "digest": DIGEST, "size": 5} for name in ("a:latest", "copy:latest")]}
+    one = server(tags=copies, ps={"models": [ps_entry(stays=9e9)]})
+    result = run(one.url, level="inference", inference_models=["copy"])
+    (answer,) = one.sent("/api/generate")
+    assert (answer["model"], answer["keep_alive"]) == ("copy:latest", -1)
+    assert result["runs"][0]["was_loaded"] is True
+
+
+def test_a_model_that_does_not_show_is_not_unloaded(server, run):
+    """It may be derived from the loaded one and run in its process."""
+    one = server(ps={"models": [ps_entry("b:1")]})
+    result = run(one.url, level="inference", inference_models=["a"], allow_load=True)
+    load, answer = one.sent("/api/generate")
+    assert "keep_alive" not in {**load, **answer}
+    assert statuses(result)["gpu"] == "skipped"
+
+
+def test_what_others_load_meanwhile_is_not_evicted(server, run):
+    mine, others = {"models": [ps_entry()]}, {"models": [ps_entry("x:1", digest="c" * 64)]}
+    one = server(ps=[{"models": []}, mine, others])
+    result = run(one.url, level="inference", inference_models=["a", "b:1"])
+    assert result["verdict"] == "not_loaded"
+    assert "b:1 is not loaded, and loading it could evict what is: x:1" in result["msg"]
+    assert {body["model"] for body in one.sent("/api/generate")} == {"a:latest"}
+
+
+def test_a_model_about_to_leave_is_nobody_to_evict(server, run):
+    one = server(ps=[{"models": []}, {"models": [ps_entry()]}, {"models": [ps_entry(stays=1)]}])
+    run(one.url, level="inference", inference_models=["a", "b:1"])
+    assert {body["model"] for body in one.sent("/api/generate")} == {"a:latest", "b:1"}
+
+
+@pytest.mark.parametrize(("expect", "healthy"), [("^rea", True), ("^no$", False)])
+def test_what_is_asked_and_expected(server, run, expect, healthy):
+    one = server(ps={"models": [ps_entry()]})
+    result = run(one.url, level="inference", prompt="Say it", max_tokens=3, expect=expect)
+    (answer,) = one.sent("/api/generate")
+    assert answer["prompt"] == "Say it"
+    assert answer["options"] == {"num_ctx": 4096, "num_predict": 3, "temperature": 0}
+    assert (result["healthy"], statuses(result)["expect"]) == (healthy, "ok" if healthy else "failed")
+
+
+def test_low_space_does_not_hide_inference(server, run):
+    result = run(server().url, level="inference", store_path="/", min_free="8000000T")
+    assert result["verdict"] == "low_space"
+    assert result["runs"]
+
+
 def test_a_thinking_model_answers_too(server, run):
     thinking = Reply(lines=[{"model": "a", "response": "", "thinking": "hm", "done": False}, FINAL])
     one = server(ps={"models": [ps_entry()]}, generate=thinking)
