@@ -55,7 +55,7 @@ def parse_kills(text: str | None) -> int | None:
 def parse_limit(text: str | None) -> int | None:
     """Return the bytes of memory.max (v2) or memory.limit_in_bytes (v1), None for no limit."""
     stripped = (text or "").strip()
-    return int(stripped) if stripped.isdigit() and int(stripped) < _NO_LIMIT else None
+    return int(stripped) if stripped.isdecimal() and int(stripped) < _NO_LIMIT else None
 
 
 def check_memory(before: Memory, after: Memory) -> Check:

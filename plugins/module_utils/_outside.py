@@ -172,7 +172,7 @@ class Host:
             elif answer.rc != 0:
                 said = answer.error or answer.stderr.strip() or "docker said nothing"
                 self._container = Container(problem=f"container {name} cannot be looked at: {said}")
-            elif not pid.isdigit() or int(pid) == 0:
+            elif not pid.isdecimal() or int(pid) == 0:
                 self._container = Container(problem=f"container {name} does not run")
             else:
                 self._container = Container(int(pid), started_at)

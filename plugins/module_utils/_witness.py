@@ -67,10 +67,10 @@ def parse_compute_apps(text: str) -> dict[int, int | None]:
     used: dict[int, int | None] = {}
     for line in text.splitlines():
         pid, _comma, memory = (part.strip() for part in line.partition(","))
-        if not pid.isdigit():
+        if not pid.isdecimal():
             continue
         before = used.get(int(pid), 0)
-        used[int(pid)] = before + int(memory) if memory.isdigit() and before is not None else None
+        used[int(pid)] = before + int(memory) if memory.isdecimal() and before is not None else None
     return used
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.standin.testing import ROOT, ModelRegistry, OllamaServer
+from lab.standin.testing import ROOT, ModelRegistry, OllamaServer, hang
 
 StandIn = Callable[..., OllamaServer]
 
@@ -117,7 +117,7 @@ def test_ps_waits_for_a_runner_that_hangs(
     name = model_registry.model("tiny")
     server.lines("/api/pull", {"model": name, "insecure": True})
     server.json("POST", "/api/generate", {"model": name})
-    os.kill(server.runners[0], signal.SIGSTOP)
+    hang(server.runners[0])
     started = time.monotonic()
     (entry,) = server.json("GET", "/api/ps")["models"]
     # At least: how much longer it takes is the machine's affair.

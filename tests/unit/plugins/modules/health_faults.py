@@ -21,7 +21,7 @@ from fake_host import FakeHost
 from tls_front import TLSFront
 
 from lab.standin import names, publish
-from lab.standin.testing import MODELS, ModelRegistry, OllamaServer, free_port
+from lab.standin.testing import MODELS, ModelRegistry, OllamaServer, free_port, hang
 
 NAME = "ollama.example.test"
 # How long a test waits for something to happen that must happen.
@@ -190,13 +190,13 @@ def killed_for_memory(scene: Scene) -> Options:
 
 def hung(scene: Scene) -> Options:
     server = scene.own("0.24.0", load=True)
-    os.kill(server.runners[0], signal.SIGSTOP)
+    hang(server.runners[0])
     return inference(server, max_seconds=0.5)
 
 
 def hung_list(scene: Scene) -> Options:
     server = scene.own("0.32.15", load=True)
-    os.kill(server.runners[0], signal.SIGSTOP)
+    hang(server.runners[0])
     return inference(server, timeout=1)
 
 
