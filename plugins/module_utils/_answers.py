@@ -131,4 +131,23 @@ def cause(exc: BaseException) -> str:
         inner = following
     text = str(getattr(inner, "strerror", None) or inner) or type(inner).__name__
     # urllib3 puts the connection object in front, in its own words for each release.
-    return " ".join(re.sub(r"^<?\w*[\w.]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())
+    return " ".join(re.sub(r"^<?[\w.<>]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())
+
+
+def tls_remedy(said: str) -> str:
+    """Return what to do about a failed TLS handshake, by the words of its reason."""
+    if "certificate has expired" in said or "certificate is not yet valid" in said:
+        return "renew the certificate of the server, or of the gateway before it, and look at this host's clock"
+    return "give the CA's certificate in ca_path, or check scheme and port of url"
+
+
+def never_connected(exc: BaseException) -> bool:
+    """Whether an exception of requests means that no connection was made, and not that one broke."""
+    inner: Any = exc
+    for _depth in range(6):
+        if type(inner).__name__ in ("NewConnectionError", "NameResolutionError"):
+            return True
+        inner = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
+        if not isinstance(inner, BaseException):
+            break
+    return False

@@ -10,7 +10,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -19,9 +19,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     cause,
     check_url,
     is_loopback,
+    never_connected,
     not_ollama,
     status_error,
+    tls_remedy,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import Patience, Watch, tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
 
 #: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
@@ -89,12 +92,20 @@ class OllamaClient:
                 "client_key is given without client_cert; give both, or a client_cert that contains its key"
             )
         self.timeout = timeout
+        self._options: dict[str, Any] = {
+            "api_key": api_key,
+            "ca_path": ca_path,
+            "client_cert": client_cert,
+            "client_key": client_key,
+            "validate_certs": validate_certs,
+        }
         #: value of the header Server of the last answer; a stand-in names itself there
         self.server_header: str | None = None
         #: what the server said of its version last
         self.said_version: str | None = None
         self._requests = import_requests()
         self._session = self._requests.Session()
+        self._line = tap(self._session)
         # The environment's proxy is for other machines; a loopback address never goes through one.
         self._session.trust_env = not is_loopback(urlsplit(self.url).hostname)
         self._session.auth = _Bearer(api_key)
@@ -102,18 +113,18 @@ class OllamaClient:
         # verify is given with each request: a session's own value loses against REQUESTS_CA_BUNDLE.
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._session.cert = (client_cert, client_key) if client_cert and client_key else client_cert
-        self._options: dict[str, Any] = {
-            "api_key": api_key,
-            "ca_path": ca_path,
-            "client_cert": client_cert,
-            "client_key": client_key,
-            "validate_certs": validate_certs,
-            "timeout": timeout,
-        }
 
-    def twin(self) -> OllamaClient:
-        """Return another client of the same server: one is not made for use by several threads."""
-        return OllamaClient(self.url, **self._options)
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate that the server showed last, in DER form, verified or not; ``None`` without TLS."""
+        return self._line.certificate
+
+    def twin(self, timeout: float | None = None) -> OllamaClient:
+        """Return another client of the same server, for requests beside one that runs: one is not made for several threads.
+
+        :param timeout: another one than this client's
+        """
+        return OllamaClient(self.url, timeout=timeout or self.timeout, **self._options)
 
     # --- plain requests -------------------------------------------------------------------------------------------
 
@@ -143,17 +154,30 @@ class OllamaClient:
         *,
         done: Callable[[dict[str, Any]], bool],
         timeout: float | None = None,
+        patience: Patience | None = None,
     ) -> JsonStream:
         """POST and return the lines of the answer as they arrive.
 
         :param done: tells whether a line is the final one; an end without it raises ``StreamBroken``
         :param timeout: seconds for the whole stream; :meth:`JsonStream.limit` can shorten or lengthen it while it runs
+        :param patience: how long to wait for the first line, instead of ``timeout``
         """
-        response = self._send("POST", path, body, timeout or self.timeout)
+        limit = timeout or self.timeout
+        response = self._send_patiently(path, body, patience) if patience else self._send("POST", path, body, limit)
         if response.status_code >= 300:
             with response:
                 self._check_status(response, path, self._read(response, path, time.monotonic() + self.timeout))
         return JsonStream(response, url=self.url + path, done=done, limit=timeout)
+
+    def _send_patiently(self, path: str, body: Any, patience: Patience) -> Any:
+        with Watch(self._line, patience) as watch:
+            try:
+                return self._send("POST", path, body, patience.longest)
+            except errors.ServerUnreachable as exc:
+                if not watch.gave_up:
+                    raise
+                url = self.url + path
+                raise errors.ServerTimeout(f"{url} was given up, no answer had begun; see the server's log") from exc
 
     def _send(self, method: str, path: str, body: Any, timeout: float, content: Iterable[bytes] | None = None) -> Any:
         failures = self._requests.exceptions
@@ -170,19 +194,19 @@ class OllamaClient:
                 verify=self._verify,
             )
         except failures.SSLError as exc:
-            raise errors.TLSFailure(
-                f"TLS with {self.url} failed: {cause(exc)}; give the CA's certificate in ca_path, or check scheme and port of url",
-                url=url,
-            ) from exc
+            said = cause(exc)
+            raise errors.TLSFailure(f"TLS with {self.url} failed: {said}; {tls_remedy(said)}", url=url) from exc
         except failures.ProxyError as exc:
             raise errors.ServerUnreachable(
                 f"the proxy on the way to {self.url} does not answer: {cause(exc)}; add the server to no_proxy",
                 url=url,
+                connected=False,
             ) from exc
         except failures.ConnectTimeout as exc:
             raise errors.ServerTimeout(
                 f"no connection to {self.url} within {timeout:g} s; check address, firewall and that the server runs",
                 url=url,
+                connected=False,
             ) from exc
         except failures.Timeout as exc:
             raise errors.ServerTimeout(
@@ -194,6 +218,7 @@ class OllamaClient:
             raise errors.ServerUnreachable(
                 f"no answer from {self.url}: {cause(exc)}; check that the Ollama server runs and that url names its address",
                 url=url,
+                connected=not never_connected(exc),
             ) from exc
         except (failures.RequestException, OSError, ValueError) as exc:
             raise errors.ServerUnreachable(
@@ -248,9 +273,10 @@ class OllamaClient:
         """Return the server's models as it lists them, ``digest`` always as ``sha256:<hex>``."""
         return [_with_digest(item) for item in self._object("GET", "/api/tags", key="models", kind=list)["models"]]
 
-    def ps(self) -> list[dict[str, Any]]:
+    def ps(self, timeout: float | None = None) -> list[dict[str, Any]]:
         """Return the loaded models, ``digest`` always as ``sha256:<hex>``; blocks up to 30 s while a runner hangs (0.32)."""
-        return [_with_digest(item) for item in self._object("GET", "/api/ps", key="models", kind=list)["models"]]
+        answer = self._object("GET", "/api/ps", key="models", kind=list, timeout=timeout)
+        return [_with_digest(item) for item in answer["models"]]
 
     def show(self, model: str, *, fresh: bool = False) -> dict[str, Any]:
         """Return what the server knows about one model.
@@ -324,11 +350,6 @@ class OllamaClient:
         return self._object(
             "POST", "/api/generate", {"model": model, "stream": False, **fields}, key="model", kind=str, timeout=timeout
         )
-
-    def generate_stream(self, model: str, *, timeout: float, **fields: Any) -> Iterator[dict[str, Any]]:
-        """Run ``/api/generate`` and return its lines; iteration ends normally only after ``done: true``."""
-        body = {"model": model, "stream": True, **fields}
-        return self.stream("/api/generate", body, done=lambda line: bool(line.get("done")), timeout=timeout)
 
     def embed(self, model: str, *, timeout: float, **fields: Any) -> dict[str, Any]:
         """Run ``/api/embed``; without ``input`` it only loads the model."""

@@ -92,9 +92,16 @@ class LibraryMissing(OllamaError):
 
 
 class ServerUnreachable(OllamaError):
-    """No connection, or the connection broke before an answer."""
+    """No connection, or the connection broke before an answer.
+
+    :param connected: whether a TCP connection was made
+    """
 
     retry = True
+
+    def __init__(self, message: str, *, connected: bool = True, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.connected = connected
 
 
 class ServerTimeout(ServerUnreachable):

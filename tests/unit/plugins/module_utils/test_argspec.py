@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
+    inference,
     memory,
     models,
+    outside,
     progress,
     pulls,
     removal,
@@ -18,10 +20,12 @@ from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
     state,
     store,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec, _health_options
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 
 SPECS = {
+    "inference": (inference.ModuleDocFragment, _health_options.inference_argument_spec),
+    "outside": (outside.ModuleDocFragment, _health_options.outside_argument_spec),
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
     "memory": (memory.ModuleDocFragment, _argspec.memory_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
