@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _together
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
 from hypothesis import given, settings
@@ -82,13 +83,19 @@ def test_after_a_loss_of_the_server_nothing_begins():
     assert (sorted(outcomes), store.order) == ([0], [0])
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_mistake_in_a_thread_is_no_success():
+def test_a_mistake_in_a_thread_is_no_success(monkeypatch):
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+
     def task():
         raise SystemExit
 
     with pytest.raises(RuntimeError, match="fetch 7 ended without an outcome"):
         run_together({7: task}, {7: Load()}, lambda blobs: set(), 2)
+    for thread in threading.enumerate():
+        if isinstance(thread, _together._Job):
+            thread.join()
+    assert [hook.exc_type for hook in shown] == [SystemExit]
 
 
 BLOBS = st.frozensets(st.sampled_from("abcdef"), max_size=3)
