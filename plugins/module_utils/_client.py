@@ -11,7 +11,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -22,7 +22,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     not_ollama,
     status_error,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
 
 #: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
 MAX_BODY = 32 * 1024 * 1024
@@ -135,6 +137,9 @@ class OllamaClient:
         :param done: tells whether a line is the final one; an end without it raises ``StreamBroken``
         :param timeout: seconds for the whole stream; :meth:`JsonStream.limit` can shorten or lengthen it while it runs
         """
+        # Late, as all that a run without work does not need: the host compiles each file anew for each task.
+        from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
+
         response = self._send("POST", path, body, timeout or self.timeout)
         if response.status_code >= 300:
             with response:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
@@ -26,6 +25,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Rules,
     decide,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 
 NO_RULES = Rules()
 
@@ -121,6 +123,8 @@ def _verdict(
     item: Desired, recipe: Recipe, there: Held | None, base: Held, shown: Shown | None
 ) -> tuple[str, tuple[Difference, ...]]:
     """Return why a model has to be created, and what that changes; no reason if it is as declared."""
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import compare, declared
+
     if there is None:
         return "not there", declared(base.name.short, recipe)
     if shown is None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._parameters import Value, convert
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._parameters import Value
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def parse_origin(entry: Mapping[str, Any], complaints: list[str]) -> Origin | No
                 f"model '{shown}' has {', '.join(given)} without from; name the model that it is created from"
             )
         return None
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._parameters import convert
+
     wrong: list[str] = []
     recipe = Recipe(
         entry.get("system") or "", entry.get("template") or "", convert(entry.get("parameters") or {}, wrong)

@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +88,8 @@ class Registry:
         wanted = {name.key: name for name in names}
         if not wanted:
             return {}
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(max_workers=min(THREADS, len(wanted))) as pool:
             return dict(zip(wanted, pool.map(self._try, wanted.values())))
 

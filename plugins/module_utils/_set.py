@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
-    Done,
-    Executor,
-    action_result,
-    predicted,
-)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
@@ -34,6 +28,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress impor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Result:
             return {**result, "work_due": self.work_due}
         if self.before is not None:
             result["models"] = model_results(self.after.values())
-            result["actions"] = [action_result(done) for done in self.done]
+            result["actions"] = _action_results(self.done) if self.done else []
             result["kept"] = [{"name": name.short, "reason": reason} for name, reason in self.kept]
             if diff:
                 result["diff"] = {
@@ -145,6 +142,9 @@ def converge(
     result.warnings = list(plan.warnings)
     if not plan.actions:
         return
+    # Late: a run that has nothing to do does without all that carries a plan out.
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
+
     warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
     if warning:
         result.warnings.append(warning)
@@ -225,6 +225,12 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
     """Return models as results show them, sorted by name."""
     ordered = sorted(models, key=lambda model: model.name.key)
     return [{"name": model.name.short, "digest": model.digest, "size": model.size} for model in ordered]
+
+
+def _action_results(done: Iterable[Done]) -> list[dict[str, Any]]:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import action_result
+
+    return [action_result(one) for one in done]
 
 
 def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
