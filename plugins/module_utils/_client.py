@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
 import os
 import time
@@ -15,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
     cause,
     check_url,
     is_loopback,
+    no_answer,
     not_ollama,
     status_error,
 )
@@ -93,15 +97,27 @@ class OllamaClient:
         self.timeout = timeout
         #: value of the header Server of the last answer; a stand-in names itself there
         self.server_header: str | None = None
-        self._requests = import_requests()
-        self._session = self._requests.Session()
-        # The environment's proxy is for other machines; a loopback address never goes through one.
-        self._session.trust_env = not is_loopback(urlsplit(self.url).hostname)
-        self._session.auth = _Bearer(api_key)
-        self._session.headers["Accept-Encoding"] = "identity"
+        self._api_key = api_key
+        self._loopback = is_loopback(urlsplit(self.url).hostname)
         # verify is given with each request: a session's own value loses against REQUESTS_CA_BUNDLE.
         self._verify: bool | str = (ca_path or True) if validate_certs else False
-        self._session.cert = (client_cert, client_key) if client_cert and client_key else client_cert
+        self._cert = (client_cert, client_key) if client_cert and client_key else client_cert
+        if importlib.util.find_spec("requests") is None:
+            import_requests()
+
+    @functools.cached_property
+    def _requests(self) -> Any:
+        return import_requests()
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        session = self._requests.Session()
+        # The environment's proxy is for other machines; a loopback address never goes through one.
+        session.trust_env = not self._loopback
+        session.auth = _Bearer(self._api_key)
+        session.headers["Accept-Encoding"] = "identity"
+        session.cert = self._cert
+        return session
 
     # --- plain requests -------------------------------------------------------------------------------------------
 
@@ -114,15 +130,27 @@ class OllamaClient:
         """
         limit = timeout or self.timeout
         deadline = time.monotonic() + limit
-        with self._send(method, path, body, limit) as response:
-            text = self._read(response, path, deadline)
-            self._check_status(response, path, text)
-            if not text.strip():
-                return None
-            try:
-                return json.loads(text)
-            except ValueError as exc:
-                raise not_ollama(self.url, path, response.status_code, text) from exc
+        plain = method == "GET" and self._loopback and self.url.startswith("http:")
+        answer = self._get_plainly(path, limit) if plain else None
+        if answer:
+            status, text = answer.status, answer.text
+        else:
+            with self._send(method, path, body, limit) as response:
+                status, text = response.status_code, self._read(response, path, deadline)
+                self._check_status(response, path, text)
+        if not text.strip():
+            return None
+        try:
+            return json.loads(text)
+        except ValueError as exc:
+            raise not_ollama(self.url, path, status, text) from exc
+
+    def _get_plainly(self, path: str, seconds: float) -> _plain.Answer | None:
+        key = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        answer = _plain.get(self.url, path, {"Accept-Encoding": "identity", **key}, seconds, MAX_BODY)
+        if answer:
+            self.server_header = answer.server
+        return answer
 
     def stream(
         self,
@@ -175,11 +203,7 @@ class OllamaClient:
                 url=url,
             ) from exc
         except failures.Timeout as exc:
-            raise errors.ServerTimeout(
-                f"{self.url} took the connection but did not answer {method} {path} within {timeout:g} s; "
-                "it may be starting (it looks for GPUs first) or hang; wait, or raise timeout",
-                url=url,
-            ) from exc
+            raise no_answer(self.url, method, path, timeout) from exc
         except failures.ConnectionError as exc:
             raise errors.ServerUnreachable(
                 f"no answer from {self.url}: {cause(exc)}; check that the Ollama server runs and that url names its address",

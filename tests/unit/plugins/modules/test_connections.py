@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
-import builtins
+import contextlib
+import os
 import socket
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _client
@@ -40,8 +45,17 @@ FAULTS = {
 }
 
 
+@pytest.fixture(params=["without requests", "with requests"])
+def way(request, monkeypatch):
+    """The two ways of a GET: without requests to a loopback address, with it as to a server elsewhere."""
+    if request.param == "with requests":
+        monkeypatch.setattr(_client, "is_loopback", lambda host: False)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return request.param
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults(scripted_server, fault):
+def test_faults(scripted_server, fault, way):
     reply, kind, words = FAULTS[fault]
     server = scripted_server({"/api/tags": reply})
     with pytest.raises(errors.OllamaError) as caught:
@@ -53,7 +67,7 @@ def test_faults(scripted_server, fault):
         assert caught.value.http_status == reply.status
 
 
-def test_nobody_there():
+def test_nobody_there(way):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,29 +89,82 @@ def test_a_missing_model(scripted_server):
 
 
 def test_requests_is_missing(monkeypatch):
-    real = builtins.__import__
-
-    def without_requests(name, *args, **kwargs):
-        if name == "requests":
-            raise ImportError("No module named 'requests'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_requests)
+    monkeypatch.setitem(sys.modules, "requests", None)
     with pytest.raises(errors.LibraryMissing, match="the Python library requests is missing"):
         OllamaClient("http://127.0.0.1:1")
 
 
 def test_the_module_says_that_requests_is_missing(run, monkeypatch):
-    def missing():
-        raise errors.LibraryMissing("requests", "trace")
-
-    monkeypatch.setattr("ansible_collections.alchemorsel.ollama.plugins.module_utils._client.import_requests", missing)
+    monkeypatch.setitem(sys.modules, "requests", None)
     result = run(name="a")
     assert "Failed to import the required Python library (requests)" in result["msg"]
     assert (result["error_kind"], result["changed"]) == ("LibraryMissing", False)
 
 
-def test_digests_are_complete_and_the_server_is_named(scripted_server):
+def test_a_get_to_loopback_needs_no_requests(scripted_server):
+    server = scripted_server({"/ollama/api/tags": {"models": []}})
+    code = "import sys; from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient"
+    code += (
+        f"; assert OllamaClient('{server.url}/ollama', api_key='k').tags() == []; assert 'requests' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ".build/collections"})
+    assert server.requests == [("GET", "/ollama/api/tags", None)]
+
+
+@pytest.mark.parametrize(("key", "sent"), [("k1", True), (None, False)])
+def test_the_key_is_sent_without_requests_too(key, sent):
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"models":[]}'
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_all, args=(listener, answer, seen), daemon=True).start()
+        assert OllamaClient(f"http://127.0.0.1:{listener.getsockname()[1]}", api_key=key).tags() == []
+    assert len(seen) == 1
+    assert (b"Authorization: Bearer k1\r\n" in seen[0]) == sent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+        b"gibberish\r\n\r\n",
+        b"",
+    ],
+)
+def test_an_answer_that_is_cut_short_is_named_after_a_second_try(answer, way):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tries = threading.Thread(target=answer_all, args=(listener, answer, []), daemon=True)
+        tries.start()
+        with pytest.raises(errors.ServerUnreachable):
+            OllamaClient(f"http://127.0.0.1:{listener.getsockname()[1]}").tags()
+
+
+def answer_all(listener, answer, seen):
+    """Give every connection the same bytes, and end it; keep what it sent."""
+    with contextlib.suppress(OSError):
+        while True:
+            with listener.accept()[0] as connection:
+                seen.append(connection.recv(65536))
+                connection.sendall(answer)
+
+
+def test_a_get_that_trickles_is_ended(way):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=trickle, args=(listener,), daemon=True).start()
+        with pytest.raises(errors.ServerTimeout):
+            OllamaClient(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.5).tags()
+
+
+def trickle(listener):
+    with contextlib.suppress(OSError), listener.accept()[0] as connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _byte in range(1000):
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+
+def test_digests_are_complete_and_the_server_is_named(scripted_server, way):
     models = {"models": [{"name": "a", "digest": "0" * 64}, {"name": "b", "digest": ""}]}
     server = scripted_server({"/api/tags": Reply(body=models, headers={"X": "y"})})
     client = OllamaClient(server.url + "/")
