@@ -15,7 +15,7 @@ from pathlib import Path
 from . import machine, memory, noop, pulls, updates
 from .figures import Line, NotRun
 from .scale import FULL, QUICK, Scale
-from .table import as_csv, cells, page
+from .table import Part, as_csv, cells, page
 from .world import World
 
 Case = Callable[[World, Scale], Iterator["Line | NotRun"]]
@@ -29,19 +29,29 @@ CASES: dict[str, Case] = {
     "update": updates.update_check,
     "memory": memory.memory,
 }
-NOTES = {
-    "Noop: a run that changes nothing": "All models are there, the task says `ok`. Hosts are names in the inventory with a local "
-    "connection, each with a stand-in server on a port of its own: what is measured is Ansible, the module and its requests, on the "
-    "cores of this machine, and no network. `ollama` is a small client that starts faster than the real one. Facts are not gathered, "
-    "pipelining is on, libraries are compiled.",
-    "Growth: more models": "The module's process alone, no-op.",
-    "Pull: a model that is not there": "Server and registry are the stand-ins, on this machine too. The raw API client is "
-    "`tests/bench/rivals/raw_pull.py`: POST /api/pull and read the lines. Whole processes of both sides are compared where the source has "
-    "the speed of a line, because then the constant cost of a start has the weight that it has in life; as fast as the machine "
-    "can, only the pull itself is compared, from the request to `success`.",
-    "Update check": "`state: latest` for models that are current; the registry and the server counted.",
-    "Memory": "Peak of the module's process as the kernel tells it (`ru_maxrss`); it begins with about 10 MB of Python itself.",
-}
+LAYOUT = (
+    Part(
+        "noop",
+        "A run that changes nothing",
+        "All models are there, the task says `ok`. Hosts are names in the inventory with a local connection, each with a stand-in server "
+        "on a port of its own: what is measured is Ansible, the module and its requests, on the cores of this machine, and no network. "
+        "`ollama` is a small client that starts faster than the real one. Facts are not gathered, pipelining is on, libraries are compiled.",
+    ),
+    Part("growth", "More models", "The module's process alone; all models are there."),
+    Part(
+        "pull",
+        "A model that is not there",
+        "Server and registry are the stand-ins, on this machine too. The raw API client is `tests/bench/rivals/raw_pull.py`: POST /api/pull "
+        "and read the lines. Whole processes are compared where the source has the speed of a line, because there the constant cost of "
+        "a start has the weight that it has in life; as fast as the machine can, only the pull itself is, from the request to `success`.",
+    ),
+    Part(
+        "update",
+        "A check for updates",
+        "`state: latest` for models that are current; registry and server count what they are asked.",
+    ),
+    Part("memory", "Memory", "Peak of the module's process as the kernel tells it (`ru_maxrss`)."),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -82,7 +92,7 @@ def write(out: Path, about: dict[str, str], lines: list[Line | NotRun]) -> None:
     for line in lines:
         if isinstance(line, Line):
             (folder / f"{line.case}.csv").write_text(as_csv(line), encoding="utf-8")
-    (out / "benchmarks.md").write_text(page(about, lines, NOTES), encoding="utf-8")
+    (out / "benchmarks.md").write_text(page(about, lines, LAYOUT), encoding="utf-8")
 
 
 if __name__ == "__main__":

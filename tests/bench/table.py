@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from .figures import Line, NotRun, Spread, spread
 
@@ -22,16 +23,22 @@ limit, by their middle value; seconds are no promise. Each figure is smallest / 
 COLUMNS = ("Compared", "Ours", "Other side", "Ratio", "Limit", "Held")
 
 
-def page(machine: Mapping[str, str], lines: Sequence[Line | NotRun], notes: Mapping[str, str]) -> str:
-    """Return the page.
+@dataclass(frozen=True)
+class Part:
+    """One part of the page: the cases whose names begin with ``prefix``."""
 
-    :param notes: for each title of a part, which is the beginning of the cases in it, what is to be said before its table
-    """
+    prefix: str
+    title: str
+    text: str
+
+
+def page(machine: Mapping[str, str], lines: Sequence[Line | NotRun], layout: Sequence[Part]) -> str:
+    """Return the page; a part without cases is left out."""
     parts = [HEAD, "## The machine\n", *(f"* {key}: {value}" for key, value in machine.items())]
-    for title, text in notes.items():
-        inside = [line for line in lines if line.case.split("-")[0] == title.split()[0].lower()]
+    for part in layout:
+        inside = [line for line in lines if line.case.startswith(f"{part.prefix}-")]
         if inside:
-            parts += [f"\n## {title}\n", f"{text}\n", *table(inside)]
+            parts += [f"\n## {part.title}\n", f"{part.text}\n", *table(inside)]
     return "\n".join(parts) + "\n"
 
 
