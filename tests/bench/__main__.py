@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from . import machine, memory, noop, pulls, updates
@@ -62,11 +63,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
     parser.add_argument("--out", type=Path, help="folder for the page; docs for a full run, else .build/bench")
+    parser.add_argument("--runs", type=int, help="pairs of each comparison")
     options = parser.parse_args(argv)
     scale = QUICK if options.quick else FULL
+    if options.runs:
+        scale = replace(scale, runs=options.runs, slow_runs=options.runs)
     full = scale is FULL and options.only == list(CASES)
     out = options.out or Path("docs" if full else ".build/bench")
     about, began = machine.describe(), time.monotonic()
+    about["Pairs of runs"] = f"{scale.runs}, {scale.slow_runs} where one takes minutes"
     about["Load average at the beginning"] = machine.load()
     lines: list[Line | NotRun] = []
     for name in options.only:

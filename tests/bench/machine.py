@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+from lab.standin.versions import DEFAULT_VERSION
+
 
 def describe() -> dict[str, str]:
     """Return what a reader needs to judge the figures."""
@@ -20,6 +22,7 @@ def describe() -> dict[str, str]:
         "Memory": f"{memory()} GiB",
         "Kernel": platform.release(),
         "Versions": f"Python {platform.python_version()}, ansible-core {version('ansible-core')}, requests {version('requests')}",
+        "Servers": f"stand-ins that play Ollama {DEFAULT_VERSION}",
     }
 
 

@@ -169,7 +169,7 @@ def growth(world: World, scale: Scale) -> Iterator[Line]:
             for count, server in zip(scale.growth, servers):
                 middles.append(spread(figures[count]).middle)
                 asked = [text for text in requests_of(server) if text != "GET /api/version"]
-                note = f"{len(asked) / runs:g} request each, `{asked[-1]}`"
+                note = f"requests of a run: {len(asked) / runs:g}, `{asked[-1]}`"
                 yield Line(f"growth-{count}", f"{count} models, processor time", "ms", tuple(figures[count]), note=note)
     fitted = exponent(scale.growth, middles)
     note = "0 would be constant, 1 linear; least squares over the middle values"
