@@ -111,6 +111,12 @@ sanity: venv ## ansible-test sanity, no ignore files
 docs-check: venv ## Documentation, tarball, inventories, and the three ways to run a playbook
 	tools/docs-check
 
+##@ Benchmarks
+
+.PHONY: bench
+bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quiet machine)
+	python -m tests.bench $(BENCH_ARGS)
+
 ##@ Lab
 
 .PHONY: demo lab-up lab-down molecule-default molecule-docker

@@ -98,6 +98,9 @@ class Server:
     @web.middleware
     async def _common(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Origin and Host first, then the route; every error becomes the real server's answer."""
+        if self.settings.request_log:
+            with open(self.settings.request_log, "a", encoding="utf-8") as log:
+                log.write(f"{request.method} {request.path}\n")
         host = request.headers.get("Host", "")
         if not gate.origin_allowed(request.headers.get("Origin", ""), host, self.settings.origins):
             return answers.empty_answer(403)

@@ -72,6 +72,15 @@ def not_ollama(server: str, path: str, status: int, text: str) -> errors.NotOlla
     )
 
 
+def no_answer(server: str, method: str, path: str, seconds: float) -> errors.ServerTimeout:
+    """Return the error for a server that takes a connection and says nothing."""
+    return errors.ServerTimeout(
+        f"{server} took the connection but did not answer {method} {path} within {seconds:g} s; "
+        "it may be starting (it looks for GPUs first) or hang; wait, or raise timeout",
+        url=server + path,
+    )
+
+
 def status_error(
     server: str, path: str, status: int, text: str, location: str | None = None
 ) -> errors.OllamaError | None:

@@ -9,14 +9,16 @@ The options are documented once, in the doc fragment ``alchemorsel.ollama.server
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 
@@ -123,6 +125,9 @@ def registry_from_params(params: dict[str, Any]) -> Registry:
 
     :raises OllamaError: for values that cannot work
     """
+    # Late, as in client_from_params: a run that finds nothing to do need not have the code for all else compiled.
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
+
     return Registry(
         params["insecure_registries"],
         params["registry_ca_path"],
@@ -138,6 +143,8 @@ def client_from_params(params: dict[str, Any]) -> OllamaClient:
 
     :raises OllamaError: for values that cannot work
     """
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+
     return OllamaClient(
         params["url"],
         api_key=params["api_key"],

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, PRESENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
@@ -26,6 +26,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
     Offer,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Bad, Contents, Cure, Stored, blob_path
 
 #: So many blobs are named in a reason.

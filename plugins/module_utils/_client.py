@@ -20,6 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     check_url,
     is_loopback,
     never_connected,
+    no_answer,
     not_ollama,
     status_error,
     tls_remedy,
@@ -209,11 +210,7 @@ class OllamaClient:
                 connected=False,
             ) from exc
         except failures.Timeout as exc:
-            raise errors.ServerTimeout(
-                f"{self.url} took the connection but did not answer {method} {path} within {timeout:g} s; "
-                "it may be starting (it looks for GPUs first) or hang; wait, or raise timeout",
-                url=url,
-            ) from exc
+            raise no_answer(self.url, method, path, timeout) from exc
         except failures.ConnectionError as exc:
             raise errors.ServerUnreachable(
                 f"no answer from {self.url}: {cause(exc)}; check that the Ollama server runs and that url names its address",

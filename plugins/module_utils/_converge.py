@@ -36,19 +36,21 @@ def converge(
     defer: bool = False,
     known: Mapping[str, Any] | None = None,
     progress: ProgressFile | None = None,
+    tags: list[dict[str, Any]] | None = None,
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
     :param defer: where something is to be pulled or loaded, only tell so in ``result.work_due``
     :param known: ``offers`` of a ``work_due``, so that no source is asked again
     :param progress: what is told of the pulls and loads
+    :param tags: the server's list of its models, if it was asked for just now
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
     lock = ServerLock(client.url, waiting=progress.wait if progress else None)
     record = Record(wanted.state_dir or default_directory(), client.url, keep=not check_mode)
     files = examine_all(wanted.desired, record, hash_now=not defer, report=progress.report if progress else None)
     local = Local(files, record.entries.made)
-    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local)
+    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local, tags=tags)
     _note(result, seen)
     if not seen.plan.actions:
         return

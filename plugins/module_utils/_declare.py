@@ -19,9 +19,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import 
     parse_import,
     parse_origin,
 )
-
-PRESENT, LATEST, ABSENT = "present", "latest", "absent"
-STATES = (PRESENT, LATEST, ABSENT)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 
 @dataclass(frozen=True)

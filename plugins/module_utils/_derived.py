@@ -19,7 +19,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
     to_repair,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local, plan_imports
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
@@ -37,6 +37,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     decide,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import judge
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 NO_RULES = Rules()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, LATEST, Desired, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
@@ -28,6 +28,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import 
     SourceFile,
     replaceable,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, LATEST
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"

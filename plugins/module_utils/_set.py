@@ -36,6 +36,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     questions,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import limit_complaints
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
     NO_CARE,
@@ -104,24 +105,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
 
     :raises InvalidInput: with everything that is wrong with them
     """
-    complaints = [
-        f"{option} is {params[option]}; wanted {least}"
-        for option, bad, least in (
-            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
-            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
-            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
-            (
-                "load_timeout",
-                params["load_timeout"] is not None and params["load_timeout"] <= 0,
-                "a number of seconds above 0",
-            ),
-            ("retries", params["retries"] < 0, "0 or more"),
-            ("parallel", params["parallel"] < 1, "1 or more"),
-            ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
-            ("max_delete", params["max_delete"] < 0, "0 or more"),
-        )
-        if bad
-    ]
+    complaints = limit_complaints(params)
     care = care_from_params(params, complaints)
     if params["state_dir"] and not os.path.isabs(params["state_dir"]):
         complaints.append(f"state_dir is '{params['state_dir']}'; wanted an absolute path")
@@ -181,15 +165,17 @@ def look(
     *,
     predict: bool = False,
     local: Local = NOTHING_LOCAL,
+    tags: list[dict[str, Any]] | None = None,
 ) -> Seen:
     """Ask server and sources for what has to be known, and make the plan; changes nothing.
 
     :param known: answers of sources that were asked before
     :param predict: ask also for what a run would learn by itself
     :param local: what is known on this host
+    :param tags: the server's list of its models, if it was asked for just now
     :raises OllamaError: if it cannot be done
     """
-    held = held_models(client.tags())
+    held = held_models(client.tags() if tags is None else tags)
     offers = {key: offer_from(value) for key, value in known.items()}
     stock = take_stock(client, wanted.care, wanted.desired, held)
     asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges, made=local.made)

@@ -307,11 +307,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     state_argument_spec,
     store_argument_spec,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, wanted_from_params
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import look
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
 
 
 def argument_spec() -> dict[str, Any]:
@@ -340,6 +338,25 @@ def main() -> None:
         required_one_of=[("models", "name")],
         supports_check_mode=True,
     )
+    try:
+        seen = look(module.params, diff=module._diff)
+    except OllamaError as exc:
+        fail(module, exc, changed=False)
+    if seen.result is not None:
+        module.exit_json(**seen.result)
+    work(module, seen.tags)
+
+
+def work(module: AnsibleModule, tags: list[dict[str, Any]] | None) -> None:
+    """Find out what is to be done, and do it.
+
+    :param tags: the server's list of its models, if it was asked for just now
+    """
+    # Late: most runs find nothing to do, and the host compiles every file anew for each of them.
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, wanted_from_params
+
     result = Result()
     try:
         wanted = wanted_from_params(module.params)
@@ -347,7 +364,7 @@ def main() -> None:
         client = client_from_params(module.params)
         with ProgressFile(module.params["_progress_file"]) as progress:
             way = {"check_mode": module.check_mode, "defer": module.params["_defer"], "known": module.params["_offers"]}
-            converge(client, registry, wanted, result, progress=progress, **way)
+            converge(client, registry, wanted, result, progress=progress, tags=tags, **way)
     except OllamaError as exc:
         for text in result.warnings:
             module.warn(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin
@@ -22,6 +22,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     new_name,
     predict,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from hypothesis import given
 from hypothesis import strategies as st
 

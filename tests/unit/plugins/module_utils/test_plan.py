@@ -9,13 +9,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import (
-    ABSENT,
-    LATEST,
-    PRESENT,
-    Desired,
-    declare,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
@@ -32,6 +26,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     predict,
     questions,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, LATEST, PRESENT
 from hypothesis import given
 from hypothesis import strategies as st
 
