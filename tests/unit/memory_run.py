@@ -45,6 +45,7 @@ class Source:
 
     def __init__(self, server, live, contents):
         self.server, self.live, self.contents = server, live, contents
+        self.warnings = []
 
     def fetch(self, action):
         name = action.name.short
@@ -75,7 +76,7 @@ def run(server, entries, source=None, report=None):
     held, plan = plan_for(server, items, source)
     memory = Memory(residences(items))
     executor = Executor(server, held, insecure=lambda name: False, memory=memory, clock=Timeless(), report=report)
-    executor._fetcher = Source(server, executor._live, source)
+    executor._fetcher_of = lambda live: Source(server, live, source)
     server.asked.clear()
     return executor.run(plan)
 

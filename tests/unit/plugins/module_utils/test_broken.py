@@ -91,8 +91,10 @@ def test_every_broken_model_is_made_whole_or_complained_of(world):
             # Nothing goes that the source has not just offered, and nothing that is whole goes by its file.
             assert offer.digest is not None
         for bad in cure.unlink if cure else ():
-            assert there.get(bad.digest) != BLOBS[bad.digest]
-            there.pop(bad.digest, None)
+            assert contents.sizes.get(bad.digest) != BLOBS[bad.digest]
+            # One that an earlier action has brought in whole stays: the size is looked at again before.
+            if there.get(bad.digest) != BLOBS[bad.digest]:
+                there.pop(bad.digest, None)
         if cure and cure.anew:
             assert not removable
             others = {one for name, own in models.items() if parse_listed(name).key != action.name.key for one in own}

@@ -40,7 +40,7 @@ def held(**models):
 
 def plan(entries, there, made=None, file=SOURCE, shown=None, rules=None):
     local = Local({PATH: file}, {KEY: made} if made else {})
-    return plan_all(declare(entries), there, {}, rules or Rules(), shown or {}, local)
+    return plan_all(declare(entries), there, {}, rules or Rules(), shown or {}, local=local)
 
 
 def steps(*args, **options):

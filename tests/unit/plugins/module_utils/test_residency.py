@@ -123,7 +123,7 @@ def test_what_an_update_brought_that_is_the_same_is_not_loaded_again():
     items = declare([{"name": "a", "state": "latest", "loaded": True}])
     there, plan = plan_for(server, items, {})
     executor = Executor(server, there, insecure=lambda name: False, memory=Memory(residences(items)), clock=Timeless())
-    executor._fetcher = Source(server, executor._live, {"a:latest": OLD})
+    executor._fetcher_of = lambda live: Source(server, live, {"a:latest": OLD})
     assert [(done.action.kind, done.changed) for done in executor.run(plan).done] == [
         ("update", False),
         ("load", False),

@@ -201,11 +201,11 @@ def test_memory_costs_one_request_and_only_where_it_is_declared(run, ollama):
 def test_a_load_is_put_off(run, ollama):
     ollama.have("a", ONE)
     models = [{"name": ollama.name("a"), "loaded": True}]
-    result = run(_defer=True, models=models, timeout=30, load_timeout=50)
-    assert result["work_due"] == {"seconds": 2 * 10 * 30 + 2 * 50.0, "offers": {}}
+    result = run(_defer=True, models=models, timeout=30, load_timeout=50, lock_timeout=7)
+    assert result["work_due"] == {"seconds": 7 + 2 * 10 * 30 + 2 * 50.0, "offers": {}}
     assert ollama.calls == ["GET /api/tags", "GET /api/ps", "GET /api/version"]
-    result = run(_defer=True, models=models, timeout=30)
-    assert result["work_due"]["seconds"] == 2 * 10 * 30 + 2 * 300.0
+    result = run(_defer=True, models=models, timeout=30, lock_timeout=7)
+    assert result["work_due"]["seconds"] == 7 + 2 * 10 * 30 + 2 * 300.0
 
 
 @pytest.mark.parametrize(
