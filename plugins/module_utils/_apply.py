@@ -14,12 +14,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     COPY,
     CREATE,
@@ -32,6 +27,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
     Plan,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete

@@ -13,11 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import fetched_as, in_between
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     NO_OFFER,
     REPAIR,
     UNKNOWN,
@@ -26,6 +22,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
     Offer,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import fetched_as, in_between
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Bad, Contents, Cure, Stored, blob_path
 

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Plan
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Plan, predict
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory

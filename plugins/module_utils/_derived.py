@@ -11,6 +11,18 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Optional
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    COPY,
+    CREATE,
+    NO_RULES,
+    UNKNOWN,
+    Action,
+    Draft,
+    Held,
+    Offer,
+    Plan,
+    Rules,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import (
     NO_STOCK,
     Stock,
@@ -24,23 +36,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported impor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    COPY,
-    CREATE,
-    UNKNOWN,
-    Action,
-    Draft,
-    Held,
-    Offer,
-    Plan,
-    Rules,
-    decide,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import judge
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
-
-NO_RULES = Rules()
 
 #: Answers of ``/api/show`` by key; ``None`` for a model that the server lists but cannot show, since files are missing.
 Shown = Mapping[str, Optional[Mapping[str, Any]]]

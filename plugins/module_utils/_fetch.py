@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     REPAIR,
     UPDATE,
     Action,
@@ -19,6 +17,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     guard_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     DEFAULT_LIMITS,

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Callable
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import UNKNOWN
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import FileChanged, UnusableFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gguf import check_header
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import UNKNOWN
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (

@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import keep_alive
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
 

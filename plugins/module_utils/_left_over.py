@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     GUARD,
     HOLD,
@@ -28,6 +27,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     hold_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 
 _LABEL = re.compile(r"[0-9a-f]{32}")
 

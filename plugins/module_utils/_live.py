@@ -9,9 +9,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    Held,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Held, held_models
 
 
 @dataclass

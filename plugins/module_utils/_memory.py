@@ -16,12 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import PINNED_SECONDS, seconds_left
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     DELETE,
     LOAD,
@@ -30,8 +25,13 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Action,
     Held,
     Plan,
-    predict,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import PINNED_SECONDS, seconds_left
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 
 #: Parameters of a model that its process is started with; with others it is started anew. The last one is 0.32's.

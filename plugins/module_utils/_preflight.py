@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    NO_OFFER,
+    Action,
+    Draft,
+    Held,
+    Offer,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Stock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import NO_OFFER, Action, Draft, Held, Offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import human_bytes
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Contents

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 
 #: Longest pause between two attempts, seconds.
 MAX_PAUSE = 60.0
@@ -201,7 +202,7 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) ->
 def _named(exc: errors.OllamaError, model: str, url: str) -> errors.OllamaError:
     """Return the error of a pull by its cause: the server's words, or an end without success."""
     if isinstance(exc, errors.BadAnswer) and exc.error:
-        return errors.pull_error(model, exc.error, url=exc.url, http_status=exc.http_status)
+        return pull_error(model, exc.error, url=exc.url, http_status=exc.http_status)
     if isinstance(exc, errors.StreamBroken):
         return errors.PullFailed(
             f"pull of {model} ended without success: the server at {url} was stopped, or a proxy cut the connection; "

@@ -19,10 +19,10 @@ from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import cause, excerpt, is_loopback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import import_requests
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import import_requests
 
 ACCEPT = "application/vnd.docker.distribution.manifest.v2+json"
 MAX_MANIFEST = 4 * 1024 * 1024

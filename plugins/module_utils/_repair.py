@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import show_fault

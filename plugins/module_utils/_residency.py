@@ -12,17 +12,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._load_errors import cannot_generate, load_error
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    Memory,
-    Residence,
-    is_pinned,
-    lingering,
-    shown,
-    staying,
-)
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
     LOAD,
@@ -33,6 +23,16 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Held,
     Plan,
     hold_name,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._load_errors import cannot_generate, load_error
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
+    Memory,
+    Residence,
+    is_pinned,
+    lingering,
+    shown,
+    staying,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED, human_bytes
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, Report

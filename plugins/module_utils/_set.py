@@ -13,6 +13,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    Held,
+    Offer,
+    Plan,
+    Rules,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done, action_result
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
@@ -27,14 +34,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    Held,
-    Offer,
-    Plan,
-    Rules,
-    held_models,
-    questions,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import limit_complaints
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry

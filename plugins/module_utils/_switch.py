@@ -7,11 +7,16 @@
 from __future__ import annotations
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    Action,
+    Held,
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action, Held, guard_name, new_name
 
 
 def alias(live: Live, action: Action) -> Held:

@@ -83,9 +83,7 @@ EXAMPLES = r"""
 - name: Two models
   alchemorsel.ollama.ollama_model:
     url: http://127.0.0.1:11435
-    name:
-      - llama3.2:3b
-      - nomic-embed-text
+    name: [llama3.2:3b, nomic-embed-text]
     state: present
 
 - name: Exactly these models and nothing else
@@ -100,18 +98,13 @@ EXAMPLES = r"""
       - name: assistant
         from: llama3.2:3b
         system: You answer in one sentence.
-        parameters:
-          temperature: 0.2
-          num_ctx: 8192
-          stop:
-            - "###"
+        parameters: {temperature: 0.2, num_ctx: 8192, stop: ["###"]}
       - name: chat
         copy_of: assistant
       - name: phi3
         state: absent
     exclusive: true
-    protect:
-      - experiments/*
+    protect: [experiments/*]
     max_delete: 2
 
 - name: Which models are in memory, so that no request waits for a load
@@ -122,8 +115,7 @@ EXAMPLES = r"""
         loaded: true
       - name: coder
         from: codellama:7b
-        parameters:
-          num_ctx: 16384
+        parameters: {num_ctx: 16384}
         keep_alive: -1
       - name: mistral:7b
         loaded: false
@@ -136,8 +128,7 @@ EXAMPLES = r"""
       - name: team/assistant:q4
         gguf: /srv/ollama/preload/assistant-q4_k_m.gguf
         system: You answer in one sentence.
-        parameters:
-          num_ctx: 8192
+        parameters: {num_ctx: 8192}
     state_dir: /var/lib/alchemorsel-ollama
 
 - name: No model at all
@@ -151,28 +142,20 @@ EXAMPLES = r"""
 - name: A model from a registry that speaks plain HTTP, over a slow line
   alchemorsel.ollama.ollama_model:
     name: registry.example:5000/team/assistant:v2
-    insecure_registries:
-      - registry.example:5000
+    insecure_registries: [registry.example:5000]
     pull_timeout: 28800
     stall_timeout: 25
     progress_interval: 30
     retries: 10
 
-- name: Many small models from a source that is far away, while another play may be at work on the server
+- name: Many models from a mirror, known under their own names, while another play may be at work on the server
   alchemorsel.ollama.ollama_model:
     name: "{{ small_models }}"
+    state: latest
+    registry_mirror: mirror.example:5000
+    insecure_registries: [mirror.example:5000]
     parallel: 6
     lock_timeout: 7200
-
-- name: Models of Ollama's registry, fetched from a mirror and known under their own names
-  alchemorsel.ollama.ollama_model:
-    models:
-      - name: llama3.2:3b
-      - name: mistral:7b
-        state: latest
-    registry_mirror: mirror.example:5000
-    insecure_registries:
-      - mirror.example:5000
 
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
   alchemorsel.ollama.ollama_model:

@@ -8,6 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    Offer,
+    Rules,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
@@ -17,12 +22,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     residences,
     with_memory,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    Offer,
-    Rules,
-    held_models,
-    questions,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 
 from tests.unit.memory_server import MemoryServer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor, parse_version
 
 MANIFEST = "pull model manifest: "
@@ -55,7 +56,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_pull_error(text):
-    failure = errors.pull_error("tiny:1b", text, url="http://s/api/pull", http_status=200)
+    failure = pull_error("tiny:1b", text, url="http://s/api/pull", http_status=200)
     assert (type(failure), failure.retry) == TEXTS[text]
     result = failure.as_result()
     assert result["error"] == text

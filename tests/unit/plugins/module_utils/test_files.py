@@ -12,10 +12,10 @@ import time
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _files
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import UNKNOWN
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import FileChanged, UnusableFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine, examine_all, opened, pieces
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import UNKNOWN
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record
 
 from lab.standin.testing import MODELS

@@ -8,11 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     RESTORE,
     Held,
     Offer,
@@ -20,8 +16,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     guard_name,
     held_models,
     new_name,
-    predict,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,6 +8,15 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    DELETE,
+    LOAD,
+    UNKNOWN,
+    UPDATE,
+    Action,
+    Plan,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_duration
@@ -16,15 +25,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     conflicts,
     residences,
     with_memory,
-)
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    DELETE,
-    LOAD,
-    UNKNOWN,
-    UPDATE,
-    Action,
-    Plan,
-    held_models,
 )
 from hypothesis import given
 from hypothesis import strategies as st

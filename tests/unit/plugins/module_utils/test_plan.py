@@ -9,11 +9,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     DELETE,
     UNKNOWN,
@@ -22,6 +18,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Rules,
     guard_name,
     held_models,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     make_plan,
     predict,
     questions,

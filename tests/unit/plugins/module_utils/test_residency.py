@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import hold_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
@@ -14,9 +15,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     residences,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    hold_name,
-)
 
 from tests.unit.created_models import Content
 from tests.unit.memory_run import Source, Timeless, kinds, pinned, plan_for, run, server_with

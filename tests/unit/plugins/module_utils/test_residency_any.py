@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     residences,
-)
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    held_models,
 )
 from hypothesis import event, given
 from hypothesis import strategies as st

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, brief, digest_of, manifest, without
 from scripted_server import Reply

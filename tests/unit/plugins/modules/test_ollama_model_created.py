@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name, new_name
 from fake_ollama import WRITES, brief, digest_of, manifest, without
 from scripted_server import Reply
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from fake_ollama import WRITES, brief, manifest
 from scripted_server import Reply
 

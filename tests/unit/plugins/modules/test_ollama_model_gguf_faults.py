@@ -11,8 +11,11 @@ import sys
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _upload
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name, new_name
 from fake_ollama import WRITES
 from scripted_server import Reply
 

@@ -10,9 +10,9 @@ import os
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock, lock_name, parse_holder
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from fake_ollama import WRITES, brief, digest_of, manifest
 
 ONE, TWO = manifest("one"), manifest("two")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model_info
 from fake_ollama import BLOB, WRITES, brief, digest_of, manifest
 from scripted_server import Reply

@@ -9,10 +9,15 @@ import threading
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _together
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    PULL,
+    Action,
+    Plan,
+    guard_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import PULL, Action, Plan, guard_name
 from fake_ollama import WRITES, brief, digest_of, manifest
 from scripted_server import Reply
 
