@@ -89,6 +89,8 @@ format: venv ## Format the Python files
 ##@ Tests
 
 # $(call pytest,ENVIRONMENT,FOLDERS): its counts go to .build/junit/<target>/
+# Unit tests wait more than they compute (servers, deadlines), so some of them run at a time.
+unit unit-newest unit-2.17: export PYTEST_ADDOPTS := -n 4 --dist loadfile
 pytest = $(1)/bin/pytest $(2) --junitxml=$(B)/junit/$@/pytest.xml $(PYTEST_ARGS)
 
 .PHONY: unit unit-newest unit-2.17

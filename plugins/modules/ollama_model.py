@@ -91,8 +91,7 @@ EXAMPLES = r"""
     url: http://127.0.0.1:11435
     models:
       - name: llama3.2:3b
-      - name: mistral:7b
-        state: latest
+      - {name: mistral:7b, state: latest}
       - name: codellama:7b
         digest: sha256:8fdf8f752f6e80de33e82f381aba784c025982752cd1ae9377add66449d2225f
       - name: assistant
@@ -101,8 +100,7 @@ EXAMPLES = r"""
         parameters: {temperature: 0.2, num_ctx: 8192, stop: ["###"]}
       - name: chat
         copy_of: assistant
-      - name: phi3
-        state: absent
+      - {name: phi3, state: absent}
     exclusive: true
     protect: [experiments/*]
     max_delete: 2
@@ -111,14 +109,12 @@ EXAMPLES = r"""
   alchemorsel.ollama.ollama_model:
     url: http://127.0.0.1:11435
     models:
-      - name: llama3.2:3b
-        loaded: true
+      - {name: llama3.2:3b, loaded: true}
       - name: coder
         from: codellama:7b
         parameters: {num_ctx: 16384}
         keep_alive: -1
-      - name: mistral:7b
-        loaded: false
+      - {name: mistral:7b, loaded: false}
     load_timeout: 900
 
 - name: A model from a file of the host
@@ -180,13 +176,9 @@ EXAMPLES = r"""
     verify: true
     min_free: 20G
     memory_limit: 8G
-  become: true
-
-- name: A server that cannot be updated yet
-  alchemorsel.ollama.ollama_model:
-    name: llama3.2:3b
-    allow_vulnerable_version: true
+    allow_vulnerable_version: true  # a server that cannot be updated yet
     progress: false
+  become: true
 """
 
 RETURN = r"""
@@ -196,9 +188,7 @@ models:
   type: list
   elements: dict
   sample:
-    - name: llama3.2:3b
-      digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72
-      size: 2019393189
+    - {name: llama3.2:3b, digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72, size: 2019393189}
 actions:
   description: What was done, in order. In check mode what would be done.
   returned: success, and failures after the first action
@@ -246,9 +236,7 @@ kept:
   returned: success
   type: list
   elements: dict
-  sample:
-    - name: experiment:latest
-      reason: its source no longer has it
+  sample: [{name: experiment:latest, reason: its source no longer has it}]
 error_kind:
   description: Kind of the failure, such as V(ServerUnreachable), V(NotOllama), V(InvalidInput), V(SourceNotFound) or V(DiskFull).
     A load fails with V(LoadTimeout), V(NotEnoughMemory), V(RunnerDied), V(Evicted) (it was loaded, but another declared one left for it), V(ServerBusy),
