@@ -80,7 +80,7 @@ check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
-docs: venv ## Write the made parts: README of each role, docs/hardening.md
+docs: venv ## Write the made parts: README of each role, docs/hardening.md, docs/health.md
 	python tools/docs.py
 format: venv ## Format the Python files
 	ruff format .
@@ -89,6 +89,8 @@ format: venv ## Format the Python files
 ##@ Tests
 
 # $(call pytest,ENVIRONMENT,FOLDERS): its counts go to .build/junit/<target>/
+# Unit tests wait more than they compute (servers, deadlines), so some of them run at a time.
+unit unit-newest unit-2.17: export PYTEST_ADDOPTS := -n 4 --dist loadfile
 pytest = $(1)/bin/pytest $(2) --junitxml=$(B)/junit/$@/pytest.xml $(PYTEST_ARGS)
 
 .PHONY: unit unit-newest unit-2.17
@@ -110,6 +112,12 @@ sanity: venv ## ansible-test sanity, no ignore files
 	JUNIT_DIR=$(CURDIR)/$(B)/junit/$@ tools/ansible-test $(VENV) sanity --junit
 docs-check: venv ## Documentation, tarball, inventories, and the three ways to run a playbook
 	tools/docs-check
+
+##@ Benchmarks
+
+.PHONY: bench
+bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quiet machine)
+	python -m tests.bench $(BENCH_ARGS)
 
 ##@ Lab
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ BEGIN = "<!-- Made by `make docs`; edit what follows the end mark, not this part
 END = "<!-- End of the made part. -->"
 RULES = Path("roles/ollama/vars/hardening.yml")
 HARDENING = Path("docs/hardening.md")
+VERDICTS = Path("plugins/module_utils/_verdicts.py")
+FAULTS = Path("tests/unit/fixtures/health_faults.json")
+HEALTH = Path("docs/health.md")
 
 
 def main() -> int:
@@ -41,6 +45,7 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield spec.parent.parent / "README.md", role_readme(spec.parent.parent)
     if RULES.exists():
         yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
+    yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
 
 
 def update(path: Path, made: str, check: bool) -> bool:
@@ -129,6 +134,37 @@ def hardening_page(rules: list[dict[str, Any]]) -> str:
             "    ```",
             "",
         ]
+    return "\n".join(lines)
+
+
+def health_page(verdicts: Iterable[Any], faults: dict[str, dict[str, str]]) -> str:
+    """Return the made part of docs/health.md."""
+    lines = [
+        "# The verdicts of `ollama_health`",
+        "",
+        "A verdict is the word for the first check that failed. Where time alone does not cure it, `wait_timeout` ends at once.",
+        "The table is made from `plugins/module_utils/_verdicts.py`, from which the module takes its remedies too.",
+        "",
+        "| Verdict | Level | It means | Remedy | Waited for |",
+        "|---|---|---|---|---|",
+    ]
+    for verdict in verdicts:
+        waits = "no" if verdict.final else "yes"
+        row = (code(verdict.word), verdict.level, cell(verdict.meaning), cell(verdict.remedy), waits)
+        lines.append(f"| {' | '.join(row)} |")
+    lines += [
+        "",
+        "## Faults, and what the module says of them",
+        "",
+        "Each fault is made on the stand-in by a test (`tests/unit/plugins/modules/test_ollama_health_table.py`), which holds the",
+        "message to this table. `URL`, `DATE` and `N` stand for what differs from run to run.",
+        "",
+        "| Fault | Verdict | Message |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {cell(fault)} | {code(seen['verdict'])} | {cell(seen['message'])} |" for fault, seen in faults.items()
+    ]
     return "\n".join(lines)
 
 

@@ -43,6 +43,8 @@ class Lab:
     ollama_url: str
     ollama_version: str
     ollama_server: str  # "stand-in" or "real"
+    ollama_store: str  # its model directory
+    ollama_log: str  # file with what the server logs
     model_registry: str  # HOST:PORT, plain HTTP
     model_registry_url: str  # GET /_control counts, POST /_control/faults makes it fail
     model_registry_store: str  # its directory: publish there
@@ -119,6 +121,8 @@ def start_lab(directory: Path, version: str, binary: str) -> Iterator[Lab]:
             ollama_url=url,
             ollama_version=get_json(f"{url}/api/version")["version"],
             ollama_server="real" if binary else "stand-in",
+            ollama_store=str(directory / "store"),
+            ollama_log=str(directory / "servers.log"),
             model_registry=registry.removeprefix("http://"),
             model_registry_url=registry,
             model_registry_store=str(store),

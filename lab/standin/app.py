@@ -16,6 +16,7 @@ from .create import Creator
 from .embeddings import Embeddings
 from .errors import ApiError, Fatal, HandlerDied
 from .generation import Generator, Native
+from .gguf import GGUFError
 from .library import Library
 from .openai import OpenAI
 from .openai_more import MoreOpenAI
@@ -97,6 +98,9 @@ class Server:
     @web.middleware
     async def _common(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Origin and Host first, then the route; every error becomes the real server's answer."""
+        if self.settings.request_log:
+            with open(self.settings.request_log, "a", encoding="utf-8") as log:
+                log.write(f"{request.method} {request.path}\n")
         host = request.headers.get("Host", "")
         if not gate.origin_allowed(request.headers.get("Origin", ""), host, self.settings.origins):
             return answers.empty_answer(403)
@@ -131,6 +135,16 @@ class Server:
             return None
         status = 301 if request.method == "GET" and "//" not in request.path else 307
         return answers.text_answer(status, "", extra={"Location": single})
+
+    def read_all(self) -> None:
+        """Reads the models as the older version does when it starts, where no handler's end saves the process."""
+        for model in self.library.models() if self.settings.profile.dies_on_bad_gguf else ():
+            try:
+                model.gguf()
+            except OSError:
+                continue  # a missing file is only a model that cannot be shown
+            except GGUFError as error:
+                raise Fatal(f"panic: {model.name.short}: {error}") from error
 
     async def stop(self) -> None:
         """Saves what runs: the progress of downloads; ends the runners."""

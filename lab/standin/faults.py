@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 #: what a fault can do to a request
 KINDS = {
     "status": "answer with `status`, `body` and `headers`",
-    "stall": "send `after` bytes of the body, then nothing (`after` -1: not even the head); hold the connection",
+    "stall": "send `after` bytes of the body, then nothing (`after` -1: not even the head); hold the connection until this is removed, then cut it",
     "drip": "send `chunk` bytes of the body at a time, `rate` bytes a second",
     "truncate": "end the connection in good order after `after` bytes, as if that were all",
     "drop": "cut the connection after `after` bytes (-1: before the head)",
@@ -75,6 +77,24 @@ class Control:
         self.requests: Counter[str] = Counter()
         self.bytes = 0
         self.log: list[str] = []
+        self.models: Counter[str] = Counter()
+        self.models_at_once = 0
+
+    @contextmanager
+    def serving(self, path: str) -> Iterator[None]:
+        """Counts how many models have a request for a blob under way."""
+        if "/blobs/" not in path:
+            yield
+            return
+        models, model = self.models, path.partition("/blobs/")[0]
+        models[model] += 1
+        self.models_at_once = max(self.models_at_once, len(models))
+        try:
+            yield
+        finally:
+            models[model] -= 1
+            # without an entry of 0, so that its length counts
+            models += Counter()
 
     def take(self, kind: str, path: str) -> Fault | None:
         """The first fault for a request, counted as used."""
@@ -85,10 +105,11 @@ class Control:
         return None
 
     def counts(self) -> dict[str, Any]:
-        """The counters: requests by kind, bytes of blobs, and each request in order."""
+        """The counters: requests by kind, bytes of blobs, most models at a time, and each request in order."""
         return {
             "requests": {kind: self.requests[kind] for kind in REQUESTS},
             "bytes": self.bytes,
+            "models_at_once": self.models_at_once,
             "log": list(self.log),
             "faults": [asdict(fault) for fault in self.faults],
         }

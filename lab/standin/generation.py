@@ -138,6 +138,7 @@ class Native:
         self.scheduler = generator.scheduler
 
     async def ps(self, request: web.Request) -> web.StreamResponse:
+        await self.scheduler.ask_runners()
         return answers.json_answer({"models": self.scheduler.listing()})
 
     async def generate(self, request: web.Request) -> web.StreamResponse:

@@ -171,7 +171,10 @@ def read(path: Path) -> Model:
     """The header of a GGUF file; raises GGUFError, OSError where the file is not there."""
     with path.open("rb") as stream:
         reader = _Reader(stream)
-        if stream.read(4) != MAGIC:
+        magic = stream.read(4)
+        if not magic:
+            raise GGUFError("EOF")
+        if magic != MAGIC:
             raise NotGGUF("invalid file magic")
         version = reader.scalar("I")
         if version not in (2, 3):

@@ -27,19 +27,40 @@ class Library:
         self.settings = settings
         self.store = store
         self.puller = puller
+        #: what the newer version keeps of each model that it has listed: digest and entry, by name
+        self.listed: dict[str, tuple[str, dict[str, Any]]] = {}
+        #: answers of show that are repeated as long as the digest is the same
+        self.shown: dict[tuple[str, bool], tuple[str, dict[str, Any]]] = {}
+        self.entries()
 
     async def tags(self, request: web.Request) -> web.StreamResponse:
         return json_answer({"models": self.entries()})
 
     def entries(self) -> list[dict[str, Any]]:
         """The answer of tags."""
-        return [model.tag_entry() for model in self.models()]
+        return [self._entry(model) for model in self.models()]
+
+    def _entry(self, model: show.StoredModel) -> dict[str, Any]:
+        if not self._was_listed(model):
+            self.listed[model.name.short] = (model.manifest.digest, model.tag_entry())
+        entry = self.listed[model.name.short][1]
+        return entry | {"modified_at": gotext.timestamp(model.manifest.modified)}
+
+    def _was_listed(self, model: show.StoredModel) -> bool:
+        known = self.listed.get(model.name.short)
+        return self.settings.profile.rich_tags and known is not None and known[0] == model.manifest.digest
 
     def models(self) -> list[show.StoredModel]:
-        """The models whose manifest and config can be read, newest first."""
+        """The models whose manifest and config can be read, newest first; the newer version keeps what it has listed once."""
         found = self.store.models()
         models = [show.StoredModel(self.settings, self.store, name, manifest) for name, manifest in found]
-        return [model for model in models if self.store.config(model.manifest) is not None]
+        return [
+            model
+            for model in models
+            if not model.manifest.config.digest
+            or self.store.config(model.manifest) is not None
+            or self._was_listed(model)
+        ]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request)
@@ -53,7 +74,13 @@ class Library:
         if wanted.name is None:
             raise ApiError(400, "invalid model name")
         label = given if self.settings.profile.missing_name_as_given else wanted.name.short
-        return json_answer(show.find(self.settings, self.store, wanted.name, label).show(verbose))
+        model = show.find(self.settings, self.store, wanted.name, label)
+        if body.get("system") or body.get("options"):
+            return json_answer(model.show(verbose))
+        known = self.shown.get((model.name.short, verbose))
+        if known is None or known[0] != model.manifest.digest:
+            known = self.shown[(model.name.short, verbose)] = (model.manifest.digest, model.show(verbose))
+        return json_answer(known[1])
 
     async def pull(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`registry`: a model store served read-only as `/v2/...`, with faults on demand.
 
-Control, on the same port: GET /_control shows the counters, POST /_control/faults adds a fault (or a list), DELETE
-/_control/faults removes all, POST /_control/reset does that and zeroes the counters.
+Control, on the same port: GET /_control shows the counters (`models_at_once`: of how many models blobs were asked for at
+the same time, at most), POST /_control/faults adds a fault (or a list), DELETE /_control/faults removes all, POST
+/_control/reset does that and zeroes the counters.
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class Registry:
         kind = request_kind(request.method, request.path, "Range" in request.headers)
         self.control.requests[kind] += 1
         self.control.log.append(f"{request.method} {request.path}{' ' + request.headers.get('Range', '')}".strip())
+        with self.control.serving(request.path):
+            return await self._serve(request, handler, kind)
+
+    async def _serve(self, request: web.Request, handler: Handler, kind: str) -> web.StreamResponse:
         if self.control.latency:
             await asyncio.sleep(self.control.latency)
         fault = self.control.take(kind, request.path)
@@ -95,7 +100,7 @@ class Registry:
             return web.Response(status=fault.status or 307, headers={"Location": location})
         if fault.kind in ("stall", "drop") and fault.after < 0:
             if fault.kind == "stall":
-                await _until_gone(request)
+                await self._hold(request, fault)
             return _cut(request)
         return None
 
@@ -155,7 +160,7 @@ class Registry:
                 if fault is not None and fault.kind in ("stall", "drop"):
                     if sent >= fault.after:
                         if fault.kind == "stall":
-                            await _until_gone(request)
+                            await self._hold(request, fault)
                         return _cut(request)
                     limit = min(limit, fault.after - sent)
                 data = _read(source, start + sent, limit)
@@ -170,6 +175,11 @@ class Registry:
         except ConnectionResetError:
             return response  # the puller had enough: it does not read what it does not need
         return response
+
+    async def _hold(self, request: web.Request, fault: Fault) -> None:
+        """Holds a connection until the client closes it or the fault is removed."""
+        while request.transport is not None and not request.transport.is_closing() and fault in self.control.faults:
+            await asyncio.sleep(0.05)
 
     async def _counts(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self.control.counts())
@@ -198,12 +208,6 @@ def _read(source: bytes | Path, start: int, size: int) -> bytes:
     with source.open("rb") as stream:
         stream.seek(start)
         return stream.read(size)
-
-
-async def _until_gone(request: web.Request) -> None:
-    """Holds a connection until the client closes it."""
-    while request.transport is not None and not request.transport.is_closing():
-        await asyncio.sleep(0.05)
 
 
 def _cut(request: web.Request) -> web.Response:

@@ -86,6 +86,15 @@ class Runner:
     def alive(self) -> bool:
         return self.process.returncode is None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it hangs, which is a stopped process here."""
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return False
+        return stat.rpartition(") ")[2].startswith("T")
+
     def kill(self) -> None:
         if self.alive:
             try:
@@ -244,18 +253,24 @@ class Scheduler:
         await asyncio.sleep(self.settings.load_seconds)
         await runner.echo("ready")
 
+    async def ask_runners(self) -> None:
+        """What ps of 0.32 does before it answers: it asks each runner, and waits for one that hangs."""
+        if self.settings.profile.ps_asks_runners and any(runner.stopped for runner in self.runners.values()):
+            await asyncio.sleep(PING_SECONDS * self.settings.time_scale)
+
     def listing(self) -> list[dict[str, Any]]:
         """The answer of ps: longest remaining first."""
         loaded = sorted(self.runners.values(), key=lambda runner: -runner.expires_at)
+        sizes = {runner.path: runner.path.stat().st_size if runner.path.exists() else 0 for runner in loaded}
         return [
             {
                 "name": runner.model.name.short,
                 "model": runner.model.name.short,
-                "size": runner.path.stat().st_size if runner.path.exists() else 0,
+                "size": sizes[runner.path],
                 "digest": runner.model.manifest.digest,
                 "details": runner.model.details() | {"parent_model": ""},
                 "expires_at": gotext.timestamp(runner.expires_at),
-                "size_vram": 0,
+                "size_vram": int(sizes[runner.path] * self.settings.gpu_share),
                 "context_length": runner.context_length,
             }
             for runner in loaded

@@ -14,7 +14,7 @@ import sys
 from aiohttp import web
 
 from .app import Server
-from .errors import os_error_text
+from .errors import Fatal, os_error_text
 from .settings import Settings
 
 
@@ -41,10 +41,20 @@ def prepare(settings: Settings) -> None:
         raise StartError(f"{os_error_text(error, 'mkdir', settings.models)}: {hint}") from error
 
 
+def _start_lines(settings: Settings, address: str) -> tuple[str, str]:
+    """What the real server logs of its start: where it listens, and what it computes with."""
+    library, device = ("CUDA", "GPU-0") if settings.gpu_share else ("cpu", "cpu")
+    return (
+        f'level=INFO source=standin msg="Listening on {address} (version {settings.profile.version})"',
+        f'level=INFO source=standin msg="inference compute" id={device} library={library}',
+    )
+
+
 async def _serve(settings: Settings) -> int:
     server = Server(settings)
     if not settings.noprune and (warning := server.store.prune()):
         print(warning, file=sys.stderr, flush=True)
+    server.read_all()
     runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
@@ -57,6 +67,8 @@ async def _serve(settings: Settings) -> int:
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     about = {"url": f"http://{host}:{address[1]}", "version": settings.profile.version, "server": "stand-in"}
     print(json.dumps(about), flush=True)
+    for line in _start_lines(settings, f"{host}:{address[1]}"):
+        print(line, file=sys.stderr, flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -74,6 +86,9 @@ def main(settings: Settings) -> int:
     except StartError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except Fatal as error:
+        print(error, file=sys.stderr)
+        return 2
     return status
 
 

@@ -41,6 +41,10 @@ class Settings:
     #: seconds that loading a model takes, and one token
     load_seconds: float = 0.02
     token_seconds: float = 0.002
+    #: the part of each model that ps claims to be in GPU memory; there is no GPU, as where the real server lost one
+    gpu_share: float = 0.0
+    #: file to which `METHOD PATH` of each request is added; empty: none
+    request_log: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -112,5 +116,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         time_scale=float(env.get("STANDIN_TIME_SCALE", "1")),
         load_seconds=float(env.get("STANDIN_LOAD_SECONDS", "0.02")),
         token_seconds=float(env.get("STANDIN_TOKEN_SECONDS", "0.002")),
+        gpu_share=float(env.get("STANDIN_GPU_SHARE", "0")),
+        request_log=env.get("STANDIN_REQUEST_LOG", ""),
         environ=env,
     )

@@ -11,10 +11,13 @@ from typing import Any
 from . import gguf, gotext, names
 from .errors import ApiError, HandlerDied
 from .settings import Settings
-from .store import Manifest, Store
+from .store import Manifest, Store, parse_json
 
 DEFAULT_TEMPLATE = "{{ .Prompt }}"
 _LONG_ARRAY = 5
+#: layers that the real server reads as JSON, and those that it reads as text
+_JSON_KINDS = ("params", "messages")
+_TEXT_KINDS = ("template", "system", "license")
 
 
 class StoredModel:
@@ -57,10 +60,10 @@ class StoredModel:
         """What the model can do; nothing where its weights cannot be read."""
         try:
             model = self.gguf()
+            template = self.text("template")
         except (OSError, gguf.GGUFError):
             return []
         found = ["embedding"] if model.is_embedding else ["completion"]
-        template = self.text("template")
         if ".Tools" in template or (self.settings.profile.rich_tags and "tools" in model.chat_template):
             found.append("tools")
         if ".Suffix" in template:
@@ -128,14 +131,24 @@ class StoredModel:
         lines += [f"MESSAGE {message['role']} {_quote(message['content'])}" for message in self.messages]
         return head + "\n".join(lines) + "\n"
 
+    def check_layers(self) -> None:
+        """Raise what the real server meets first when it reads config and layers: OSError, or ApiError 500 with Go's text."""
+        parts = [self.manifest.config] if self.manifest.config.digest else []
+        parts += [layer for layer in self.manifest.layers if layer.kind in _JSON_KINDS + _TEXT_KINDS]
+        for part in parts:
+            body = self.store.blob(part.digest).read_bytes()
+            if part.kind not in _TEXT_KINDS:
+                parse_json(body)
+
     def show(self, verbose: bool) -> dict[str, Any]:
         """The answer of show; raises ApiError, or HandlerDied where the real server's handler panics."""
         try:
+            self.check_layers()
             model = self.gguf()
         except OSError as error:
             raise ApiError(404, f"model '{self.name.short}' not found") from error
         except gguf.GGUFError as error:
-            if self.settings.profile.dies_on_bad_gguf:
+            if self.settings.profile.dies_on_bad_gguf and isinstance(error, gguf.NotGGUF):
                 raise HandlerDied(str(error)) from error
             raise ApiError(500, str(error)) from error
         answer: dict[str, Any] = {

@@ -98,14 +98,19 @@ class Manifest:
         return gotext.dump_json(data) + b"\n"
 
 
-def parse_manifest(body: bytes, modified: int = 0) -> Manifest:
-    """A manifest from its bytes; raises ApiError 500 with Go's JSON error text."""
+def parse_json(body: bytes) -> Any:
+    """What a file holds; raises ApiError 500 with Go's JSON error text."""
     if not body.strip():
         raise ApiError(500, "EOF" if not body else "unexpected end of JSON input")
     try:
-        data = json.loads(body)
+        return json.loads(body)
     except ValueError as error:
         raise ApiError(500, "unexpected EOF") from error
+
+
+def parse_manifest(body: bytes, modified: int = 0) -> Manifest:
+    """A manifest from its bytes; raises ApiError 500 with Go's JSON error text."""
+    data = parse_json(body)
     if not isinstance(data, dict):
         raise ApiError(500, f"json: cannot unmarshal {type(data).__name__} into Go value of type manifest.Manifest")
     layers = tuple(layer_from_json(item) for item in data.get("layers") or [])

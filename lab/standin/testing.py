@@ -64,6 +64,16 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def hang(pid: int) -> None:
+    """Stops a process and waits until it has stopped; the signal alone takes effect later on a busy machine."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + _START_SECONDS
+    while Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1] != "T":
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"process {pid} did not stop in {_START_SECONDS} s")
+        time.sleep(0.01)
+
+
 def _command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 

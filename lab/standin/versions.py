@@ -25,7 +25,7 @@ class Profile:
     rewrites_import: bool
     #: status lines while quantizing
     quantizing_lines: bool
-    #: a model file that is no GGUF makes the handler die: status 500, empty body
+    #: a model file that is no GGUF makes the handler die (status 500, empty body), and the whole server when it starts
     dies_on_bad_gguf: bool
     #: status of an embedding asked of a model that generates text, None where it answers
     embed_completion_status: int | None
@@ -39,6 +39,8 @@ class Profile:
     v1_last_delta_full: bool
     #: a download that never gets a first byte is noticed as a stall
     stall_before_first_byte: bool
+    #: ps asks each runner, and waits for one that hangs
+    ps_asks_runners: bool
 
 
 V0_24_0 = Profile(
@@ -59,6 +61,7 @@ V0_24_0 = Profile(
     load_timeout="timed out waiting for llama runner to start - ",
     v1_last_delta_full=True,
     stall_before_first_byte=False,
+    ps_asks_runners=False,
 )
 
 V0_32_15 = Profile(
@@ -76,6 +79,7 @@ V0_32_15 = Profile(
     load_timeout="timed out waiting for llama-server to start - ",
     v1_last_delta_full=False,
     stall_before_first_byte=True,
+    ps_asks_runners=True,
 )
 
 PROFILES = {profile.version: profile for profile in (V0_24_0, V0_32_15)}

@@ -4,8 +4,8 @@
 
 """ollama_model with progress.
 
-The module runs once as any other, and puts off only pulls: where there are some, it answers ``work_due``. Then it runs
-again in the background of the host, writes its progress to a file, and is watched from here until it has ended.
+The module runs once as any other, and puts off only what takes long, pulls and uploads: where there are some, it answers
+``work_due``. Then it runs again in the background of the host, writes its progress to a file, and is watched from here until it has ended.
 """
 
 from __future__ import annotations

@@ -52,13 +52,29 @@ options:
           - To tell, the server is asked to show the model and its base, one request for each. Where it does not show enough, the model
             is created under another name and the digests are compared.
         type: str
+      gguf:
+        description:
+          - The model is created from this GGUF file, which lies on the host where the module runs, with O(models[].system),
+            O(models[].template) and O(models[].parameters) over what the server reads from the file. Wants an absolute path.
+          - The header of the file is checked, the file is hashed, and it is uploaded unless the server has it. It must be one whole
+            model, neither one of several parts nor an adapter or a projector, and no symbolic link. A file that changes meanwhile is refused.
+          - The model is created again when the file has other content, and when a field differs from the declaration or is no longer
+            declared. The old model stays until the new one is there.
+          - No server tells from which file a model was created, and from version 0.30 on it writes the weights anew. So the hash of the
+            file, by path, size, inode and times, and what was created from it are recorded in O(state_dir). What the record does not
+            prove is hashed and created anew, under another name, and the digests are compared; equal ones count as no change.
+          - From version 0.30 on, the server's store needs the size of the file twice for that, and keeps the uploaded file until a restart finds
+            it older than an hour.
+          - The upload is bounded by O(pull_timeout), the creation by 300 seconds and 60 seconds more for each GB of the file.
+        type: path
       system:
         description:
           - System text. An empty one keeps that of the base, which Ollama cannot remove.
         type: str
       template:
         description:
-          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base.
+          - Template of the prompt, in the syntax of Go. An empty one keeps that of the base, or what the server makes of the one in
+            O(models[].gguf).
         type: str
       parameters:
         description:
@@ -66,4 +82,26 @@ options:
           - Texts are converted to the type of the parameter, since that is what templates give; V("0.2") becomes V(0.2). C(stop) is a list of
             texts, an empty one removes those of the base.
         type: dict
+      loaded:
+        description:
+          - V(true) has the model loaded into memory for good, so that no request waits for a load and the server does not unload it by itself.
+            V(false) has it unloaded. If not given, and O(models[].keep_alive) neither, the memory is not looked at.
+          - A model that is in memory for good is not touched. One that the server would unload after a while is kept for good, which does
+            not load it again. Where the model was updated or created anew, the old one is unloaded and the new one loaded.
+          - Models are loaded one after another, after all fetches and before removals, those that are to be unloaded before that.
+            If one had to leave for another and both are declared loaded, the module fails and names them.
+          - The server runs an alias, and a model created from another one, in the process of that one, and shows only the name under which the process
+            was started. An alias counts as loaded when its target is. For a model with O(models[].from) this option is refused, unless it has a
+            parameter of its own that the process is started with (C(num_ctx), C(num_batch), C(num_gpu), C(main_gpu), C(use_mmap),
+            C(num_thread) or C(draft_num_predict)); declare it of the base. A base counts as loaded when a declared model that is created from it is.
+          - A request that asks for other options, such as another C(num_ctx), makes the server load the model anew and forget that it was to
+            stay. The next run finds that and loads it for good again. Set C(OLLAMA_KEEP_ALIVE=-1) of the server where clients do so.
+        type: bool
+      keep_alive:
+        description:
+          - The same in the words of Ollama's API. A negative number or duration, such as V(-1), means O(models[].loaded=true), and V(0) means
+            O(models[].loaded=false).
+          - Numbers may be texts, since that is what templates give. The server itself would refuse V("-1").
+          - Any other duration is refused, since the server unloads the model after that time by itself, so that it would not stay as declared.
+        type: str
 """

@@ -13,9 +13,10 @@ options:
   progress:
     description:
       - Whether long work is done in the background of the host, while each pull's percentage, bytes, rate and time left are shown.
+        Uploads of files are shown like pulls.
       - Work in the background goes on if the connection to the host is lost; the task picks it up again when the host can be
         reached within five minutes.
-      - Where nothing is to be pulled, in check mode, and where the task has C(async), the module runs as any other.
+      - Where nothing is to be pulled, hashed or uploaded, in check mode, and where the task has C(async), the module runs as any other.
       - With C(no_log), nothing is shown.
     type: bool
     default: true

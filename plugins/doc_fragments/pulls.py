@@ -27,4 +27,21 @@ options:
       - How often in a row a pull that failed without getting any further is tried again, with growing pauses.
     type: int
     default: 5
+  parallel:
+    description:
+      - How many models are fetched at the same time. Never two at a time that share a blob which the server lacks, nor one that replaces
+        an older model together with one that builds upon blobs that are there. A model whose blobs are not known is fetched alone.
+      - With more than V(1), and where more than one model is to be fetched, the sources of all of them are asked for their manifests first,
+        one request for each. A model that its source does not have is refused then, before anything is fetched.
+    type: int
+    default: 2
+  lock_timeout:
+    description:
+      - Seconds to wait for another run that changes the models of the same server. Then the server is looked at again, since that run may
+        have done the work already.
+      - Only one run at a time changes a server, as far as they run on the same machine and name the server with the same host, where all
+        names and addresses of the loopback are one. Runs on other machines and pulls that somebody starts otherwise cannot be seen.
+      - A run with nothing to change, and check mode, do not wait.
+    type: float
+    default: 3600.0
 """

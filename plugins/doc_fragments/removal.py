@@ -13,7 +13,8 @@ options:
   exclusive:
     description:
       - Whether models that are not declared are removed.
-      - A model whose source no longer serves the same digest, or cannot be read from the host, is kept and listed in RV(kept), unless O(prune_local=true).
+      - A model that this collection created or copied on this host, as its record tells (O(state_dir)), is removed.
+      - Another one whose source no longer serves the same digest, or cannot be read from the host, is kept and listed in RV(kept), unless O(prune_local=true).
     type: bool
     default: false
   protect:

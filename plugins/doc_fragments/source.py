@@ -10,6 +10,18 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  registry_mirror:
+    description:
+      - V(HOST) or V(HOST:PORT) of a mirror of C(registry.ollama.ai). Models whose names do not begin with a registry are fetched from it
+        and from nowhere else, and it is asked for their manifests. Other models are fetched as their names say.
+      - The server has them under their own names, with the digest that they have at the mirror, which is that of C(registry.ollama.ai)
+        if the mirror keeps manifests as they are.
+      - While such a model is fetched, the server has it under a name that begins with the mirror, too. A later run removes what an interrupted one
+        left of that. A model with such a name is left alone if it is declared itself or none is declared that would be fetched under that
+        name.
+      - A mirror that speaks plain HTTP belongs into O(insecure_registries), too. The CA of one with a private certificate belongs into
+        O(registry_ca_path) and into the trust store of the Ollama server.
+    type: str
   insecure_registries:
     description:
       - V(HOST:PORT) of registries that speak plain HTTP, as in the names of their models. HTTP is used for models of these, and

@@ -72,6 +72,15 @@ def not_ollama(server: str, path: str, status: int, text: str) -> errors.NotOlla
     )
 
 
+def no_answer(server: str, method: str, path: str, seconds: float) -> errors.ServerTimeout:
+    """Return the error for a server that takes a connection and says nothing."""
+    return errors.ServerTimeout(
+        f"{server} took the connection but did not answer {method} {path} within {seconds:g} s; "
+        "it may be starting (it looks for GPUs first) or hang; wait, or raise timeout",
+        url=server + path,
+    )
+
+
 def status_error(
     server: str, path: str, status: int, text: str, location: str | None = None
 ) -> errors.OllamaError | None:
@@ -109,7 +118,7 @@ def status_error(
         kind = errors.ServerUnreachable
         message = f"a gateway answers at {server} with {status}, the server behind it does not; check that one"
     else:
-        kind = errors.BadAnswer
+        kind = errors.HandlerDied if status == 500 and not text.strip() else errors.BadAnswer
         message = f"{server}{path} answered {status}: {said}"
     return kind(message, url=server + path, http_status=status, error=error)
 
@@ -131,4 +140,23 @@ def cause(exc: BaseException) -> str:
         inner = following
     text = str(getattr(inner, "strerror", None) or inner) or type(inner).__name__
     # urllib3 puts the connection object in front, in its own words for each release.
-    return " ".join(re.sub(r"^<?\w*[\w.]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())
+    return " ".join(re.sub(r"^<?[\w.<>]*Connection\w*(\(.*?\)| object at \w+>): ", "", text).split())
+
+
+def tls_remedy(said: str) -> str:
+    """Return what to do about a failed TLS handshake, by the words of its reason."""
+    if "certificate has expired" in said or "certificate is not yet valid" in said:
+        return "renew the certificate of the server, or of the gateway before it, and look at this host's clock"
+    return "give the CA's certificate in ca_path, or check scheme and port of url"
+
+
+def never_connected(exc: BaseException) -> bool:
+    """Whether an exception of requests means that no connection was made, and not that one broke."""
+    inner: Any = exc
+    for _depth in range(6):
+        if type(inner).__name__ in ("NewConnectionError", "NameResolutionError"):
+            return True
+        inner = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
+        if not isinstance(inner, BaseException):
+            break
+    return False

@@ -6,41 +6,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+import threading
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     COPY,
     CREATE,
     DELETE,
+    LOAD,
+    PULL,
+    RESTORE,
+    UNLOAD,
     Action,
     Held,
     Plan,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._residency import Residency
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import alias, create, restore
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._together import run_together
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import Importer
 
 
 @dataclass(frozen=True)
 class Done:
-    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them."""
+    """One action as it went; ``digest_after`` and ``bytes`` as the server lists them, ``moved`` into memory or out of it."""
 
     action: Action
     digest_after: str | None
     bytes: int
     seconds: float
+    moved: bool = False
 
     @property
     def changed(self) -> bool:
-        """Whether the server has something else than before."""
-        return self.action.digest_before != self.digest_after
+        """Whether the server has something else than before: another digest, whole files instead of broken ones, or in memory."""
+        return self.moved or self.action.cure is not None or self.action.digest_before != self.digest_after
+
+
+@dataclass
+class Step:
+    """What came of one action; a failed one may have changed something all the same."""
+
+    done: list[Done] = field(default_factory=list)
+    failures: list[errors.OllamaError] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed."""
+        return bool(self.failures)
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing more can be done on this server."""
+        return any(isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)) for exc in self.failures)
 
 
 @dataclass
@@ -50,6 +84,13 @@ class Outcome:
     done: list[Done] = field(default_factory=list)
     failures: list[errors.OllamaError] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
+    lost: bool = False
+
+    def add(self, step: Step) -> None:
+        """Take note of one action."""
+        self.done += step.done
+        self.lost = self.lost or step.lost
+        self.failures += step.failures
 
 
 class Executor:
@@ -57,7 +98,11 @@ class Executor:
 
     :param held: what the server has before the first action
     :param insecure: tells whether a model's registry speaks plain http
-    :param report: called with model and status line of a pull
+    :param store_path: the server's model directory, where it can be looked at
+    :param memory: what is declared of the server's memory
+    :param report: called with model and status line of a pull, an upload or a load, by several threads
+    :param parallel: how many models may be fetched at the same time
+    :param record: where is kept what was made here
     """
 
     def __init__(
@@ -66,45 +111,126 @@ class Executor:
         held: dict[str, Held],
         *,
         insecure: Callable[[ModelName], bool],
+        store_path: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        parallel: int = 1,
+        memory: Memory = NO_MEMORY,
+        record: Record | None = None,
     ) -> None:
         self._live = Live(client, held)
+        self._record = record
         self._clock = clock or Clock()
-        self._fetcher = Fetcher(self._live, insecure=insecure, limits=limits, report=report, clock=self._clock)
+        self._store_path = store_path
+        self._report = report
+        self._parallel = parallel
+        self._stopped = threading.Event()
+        #: what the operator should know of what went well
+        self.warnings: list[str] = []
+        self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
+            live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
+        )
+        self._importer = Importer(self._live, limits=limits, report=report, clock=self._clock)
+        self._residency = Residency(self._live, memory, report=report, clock=self._clock)
 
     def run(self, plan: Plan) -> Outcome:
-        """Fetch all there is to fetch, even after a failure; switch aliases and delete only if nothing failed."""
+        """Fetch all there is to fetch, even after a failure; switch aliases, load and delete only if nothing failed."""
         outcome = Outcome()
-        for action in plan.actions:
-            removal = action.kind in (DELETE, CLEANUP)
-            if outcome.failures and (removal or action.source):
+        self._residency.begin(plan)
+        for fetches, stage in itertools.groupby(plan.actions, key=lambda action: action.fetches):
+            actions = list(stage)
+            if outcome.lost:
                 break
-            began = self._clock.now()
-            after: Held | None = None
-            try:
-                if removal:
-                    delete(self._live, action, self._clock)
-                elif action.kind == COPY:
-                    after = alias(self._live, action)
-                elif action.kind == CREATE:
-                    # Nothing is fetched, but a big model's header is read from a cold disk.
-                    after = create(self._live, action, timeout=10 * self._live.client.timeout)
-                else:
-                    after = self._fetcher.fetch(action)
-            except errors.OllamaError as exc:
-                outcome.failures.append(exc)
-                if isinstance(exc, (errors.ServerUnreachable, errors.AccessRefused)):
-                    break
-                if action.source:
-                    outcome.done += self._half_done(action, began)
-                continue
-            size = after.size if after else action.bytes
-            seconds = round(self._clock.now() - began, 3)
-            outcome.done.append(Done(action, after.digest if after else None, size, seconds))
+            if fetches and self._parallel > 1 and len(actions) > 1:
+                for step in self._together(actions):
+                    outcome.add(step)
+            else:
+                self._in_turn(actions, outcome)
+        outcome.failures += self._residency.end()
         outcome.held = self._live.held
         return outcome
+
+    def _in_turn(self, actions: Iterable[Action], outcome: Outcome) -> None:
+        for action in actions:
+            careful = action.source or action.kind in (DELETE, CLEANUP, LOAD, UNLOAD)
+            if outcome.lost or (outcome.failures and careful):
+                return
+            outcome.add(self._step(action, self._live))
+
+    def _together(self, actions: Sequence[Action]) -> list[Step]:
+        """Fetch models, some at a time, and return the steps in the order of the actions."""
+        tasks = {number: partial(self._apart, action) for number, action in enumerate(actions)}
+        try:
+            steps = run_together(tasks, dict(enumerate(map(load_of, actions))), self._lacking, self._parallel)
+        except BaseException:
+            # What still runs ends with its next line.
+            self._stopped.set()
+            raise
+        return [steps[number] for number in sorted(steps)]
+
+    def _apart(self, action: Action) -> Step:
+        """Carry out an action in a thread of its own."""
+        return self._step(action, self._live.twin())
+
+    def _tell(self, model: str, line: dict[str, Any]) -> None:
+        if self._stopped.is_set():
+            raise errors.Interrupted(f"the pull of {model} was given up with the run", url=self._live.client.url)
+        if self._report:
+            self._report(model, line)
+
+    def _lacking(self, blobs: Set[str]) -> Set[str] | None:
+        """Return which of some blobs the server lacks, ``None`` if it does not say."""
+        try:
+            return {blob for blob in blobs if not self._live.client.has_blob(blob)}
+        except errors.OllamaError:
+            # A gateway may not let this through. The models are fetched one after another then.
+            return None
+
+    def _step(self, action: Action, live: Live) -> Step:
+        """Carry out one action."""
+        began = self._clock.now()
+        in_memory, moved = action.kind in (LOAD, UNLOAD), False
+        after: Held | None
+        try:
+            if in_memory:
+                after, moved = self._residency.carry_out(action)
+                action = replace(action, digest_before=after.digest)
+            else:
+                after = self._carry_out(action, live)
+        except errors.OllamaError as exc:
+            step = Step(failures=[exc])
+            if action.kind in (CREATE, COPY, RESTORE) and not step.lost:
+                step.done = self._half_done(action, began)
+            if isinstance(exc, errors.Evicted):
+                step.done = [Done(action, action.digest_after, action.bytes, 0.0, moved=True)]
+            return step
+        if after and self._record and action.kind in (CREATE, COPY):
+            self._record.note_made(action.name.key, made(action, after))
+        size = after.size if after else action.bytes
+        seconds = round(self._clock.now() - began, 3)
+        done = [Done(action, after.digest if after else None, size, seconds, moved)]
+        return Step(done, [] if in_memory else unproven(live, action, self._store_path))
+
+    def _carry_out(self, action: Action, live: Live) -> Held | None:
+        """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
+        clear_way(live, action, self._store_path, self._clock)
+        if action.kind in (DELETE, CLEANUP):
+            delete(live, action, self._clock)
+            return None
+        if action.kind == RESTORE:
+            return restore(live, action)
+        if action.kind == COPY:
+            return alias(live, action)
+        if action.file:
+            return self._importer.create(action, action.file)
+        if action.kind == CREATE:
+            # Nothing is fetched, but a big model's header is read from a cold disk.
+            return create(live, action, timeout=10 * live.client.timeout)
+        fetcher = self._fetcher_of(live)
+        model = fetcher.fetch(action)
+        self.warnings += fetcher.warnings
+        return model
 
     def _half_done(self, action: Action, began: float) -> list[Done]:
         """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""
@@ -116,6 +242,20 @@ class Executor:
         if model is None or model.digest == action.digest_before:
             return []
         return [Done(action, model.digest, model.size, round(self._clock.now() - began, 3))]
+
+
+def load_of(action: Action) -> Load:
+    """Return what a fetch is to the store of the server."""
+    # What a repair does to files that others use, too, is seen by nobody beforehand.
+    blobs = frozenset(action.blobs) if action.blobs and action.cure is None else None
+    return Load(blobs, replaces=action.kind != PULL, undone=bool(action.wanted))
+
+
+def made(action: Action, after: Held) -> Made:
+    """Return what is kept of a model that was made here."""
+    if action.file:
+        return Made(after.digest, GGUF, action.file.digest, action.recipe.body() if action.recipe else {})
+    return Made(after.digest, COPY_OF if action.kind == COPY else FROM)
 
 
 def action_result(done: Done) -> dict[str, Any]:
@@ -134,4 +274,4 @@ def action_result(done: Done) -> dict[str, Any]:
 
 def predicted(action: Action) -> Done:
     """Return an action as a run would show it."""
-    return Done(action, action.digest_after, action.bytes, 0.0)
+    return Done(action, action.digest_after, action.bytes, 0.0, moved=action.kind in (LOAD, UNLOAD))

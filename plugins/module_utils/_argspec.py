@@ -9,14 +9,16 @@ The options are documented once, in the doc fragment ``alchemorsel.ollama.server
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
+
+if TYPE_CHECKING:
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 
@@ -37,6 +39,7 @@ def server_argument_spec() -> dict[str, dict[str, Any]]:
 def source_argument_spec() -> dict[str, dict[str, Any]]:
     """Return the options that say how the sources of models are read."""
     return {
+        "registry_mirror": {"type": "str"},
         "insecure_registries": {"type": "list", "elements": "str", "default": []},
         "registry_ca_path": {"type": "path"},
     }
@@ -65,11 +68,24 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "digest": {"type": "str"},
         "copy_of": {"type": "str"},
         "from": {"type": "str"},
+        "gguf": {"type": "path"},
         "system": {"type": "str"},
         "template": {"type": "str"},
         "parameters": {"type": "dict"},
+        "loaded": {"type": "bool"},
+        "keep_alive": {"type": "str"},
     }
     return {"models": {"type": "list", "elements": "dict", "options": entry}}
+
+
+def memory_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the limit of loads."""
+    return {"load_timeout": {"type": "float"}}
+
+
+def state_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the option that says where this host keeps what no server tells."""
+    return {"state_dir": {"type": "path"}}
 
 
 def removal_argument_spec() -> dict[str, dict[str, Any]]:
@@ -89,6 +105,18 @@ def pulls_argument_spec() -> dict[str, dict[str, Any]]:
         "pull_timeout": {"type": "float", "default": 7200.0},
         "stall_timeout": {"type": "float", "default": 20.0},
         "retries": {"type": "int", "default": 5},
+        "parallel": {"type": "int", "default": 2},
+        "lock_timeout": {"type": "float", "default": 3600.0},
+    }
+
+
+def store_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that say how closely the server's disk and memory are looked at."""
+    return {
+        "store_path": {"type": "path"},
+        "verify": {"type": "bool", "default": False},
+        "min_free": {"type": "bytes", "default": "1G"},
+        "memory_limit": {"type": "bytes"},
     }
 
 
@@ -97,7 +125,17 @@ def registry_from_params(params: dict[str, Any]) -> Registry:
 
     :raises OllamaError: for values that cannot work
     """
-    return Registry(params["insecure_registries"], params["registry_ca_path"], params["timeout"])
+    # Late, as in client_from_params: a run that finds nothing to do need not have the code for all else compiled.
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
+
+    return Registry(
+        params["insecure_registries"],
+        params["registry_ca_path"],
+        params["timeout"],
+        mirror=params["registry_mirror"],
+        retries=params.get("retries", 0),
+        patience=params.get("pull_timeout", 0.0),
+    )
 
 
 def client_from_params(params: dict[str, Any]) -> OllamaClient:
@@ -105,6 +143,8 @@ def client_from_params(params: dict[str, Any]) -> OllamaClient:
 
     :raises OllamaError: for values that cannot work
     """
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+
     return OllamaClient(
         params["url"],
         api_key=params["api_key"],

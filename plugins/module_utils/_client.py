@@ -2,246 +2,61 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One Ollama server over HTTP. Raises the exceptions of ``_errors`` only, and knows nothing of Ansible."""
+
+"""One Ollama server: what its API can be asked. Raises the exceptions of ``_errors`` only, and knows nothing of Ansible."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import traceback
-from collections.abc import Iterator
-from typing import Any, Callable
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
-    cause,
-    check_url,
-    is_loopback,
-    not_ollama,
-    status_error,
-)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
-
-#: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
-MAX_BODY = 32 * 1024 * 1024
-_CHUNK = 64 * 1024
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import Transport
 
 
-def import_requests() -> Any:
-    """Return the module ``requests``; imported late because it costs 18 MB and 0.2 s.
+class OllamaClient(Transport):
+    """One Ollama server; the parameters are those of :class:`Transport`."""
 
-    :raises LibraryMissing: if it is not installed
-    """
-    try:
-        import requests
-    except ImportError as exc:
-        raise errors.LibraryMissing("requests", traceback.format_exc()) from exc
-    return requests
+    def twin(self, timeout: float | None = None) -> OllamaClient:
+        """Return another client of the same server, for requests beside one that runs: one is not made for several threads.
 
-
-class _Bearer:
-    """Sets the key on each request; also keeps requests from taking a password out of ~/.netrc instead."""
-
-    def __init__(self, api_key: str | None) -> None:
-        self._api_key = api_key
-
-    def __call__(self, request: Any) -> Any:
-        if self._api_key:
-            request.headers["Authorization"] = f"Bearer {self._api_key}"
-        return request
-
-
-class OllamaClient:
-    """One Ollama server.
-
-    :param url: ``http(s)://host[:port][/path]``
-    :param api_key: Bearer key for a gateway in front of the server
-    :param ca_path: PEM file with the CA certificates to trust instead of the system's
-    :param client_cert: PEM file with the client certificate (and its key, if ``client_key`` is not given)
-    :param client_key: PEM file with the key of ``client_cert``
-    :param validate_certs: verify the server's certificate
-    :param timeout: seconds to wait for a connection and for each answer
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str | None = None,
-        ca_path: str | None = None,
-        client_cert: str | None = None,
-        client_key: str | None = None,
-        validate_certs: bool = True,
-        timeout: float = 30.0,
-    ) -> None:
-        self.url = check_url(url)
-        if timeout <= 0:
-            raise errors.InvalidInput(f"timeout is {timeout}; wanted a number of seconds above 0")
-        for option, path in (("ca_path", ca_path), ("client_cert", client_cert), ("client_key", client_key)):
-            if path and not os.access(path, os.R_OK):
-                raise errors.InvalidInput(
-                    f"{option} is '{path}', which does not exist or cannot be read on the host where the module runs"
-                )
-        if client_key and not client_cert:
-            raise errors.InvalidInput(
-                "client_key is given without client_cert; give both, or a client_cert that contains its key"
-            )
-        self.timeout = timeout
-        #: value of the header Server of the last answer; a stand-in names itself there
-        self.server_header: str | None = None
-        self._requests = import_requests()
-        self._session = self._requests.Session()
-        # The environment's proxy is for other machines; a loopback address never goes through one.
-        self._session.trust_env = not is_loopback(urlsplit(self.url).hostname)
-        self._session.auth = _Bearer(api_key)
-        self._session.headers["Accept-Encoding"] = "identity"
-        # verify is given with each request: a session's own value loses against REQUESTS_CA_BUNDLE.
-        self._verify: bool | str = (ca_path or True) if validate_certs else False
-        self._session.cert = (client_cert, client_key) if client_cert and client_key else client_cert
-
-    # --- plain requests -------------------------------------------------------------------------------------------
-
-    def json(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Any:
-        """Send one request and return the decoded JSON of its answer, ``None`` for an empty body.
-
-        :param path: such as ``/api/tags``
-        :param timeout: seconds for this request instead of the client's
-        :raises OllamaError: for every failure and every status from 300 on
+        :param timeout: another one than this client's
         """
-        limit = timeout or self.timeout
-        deadline = time.monotonic() + limit
-        with self._send(method, path, body, limit) as response:
-            text = self._read(response, path, deadline)
-            self._check_status(response, path, text)
-            if not text.strip():
-                return None
-            try:
-                return json.loads(text)
-            except ValueError as exc:
-                raise not_ollama(self.url, path, response.status_code, text) from exc
-
-    def stream(
-        self,
-        path: str,
-        body: Any,
-        *,
-        done: Callable[[dict[str, Any]], bool],
-        timeout: float | None = None,
-    ) -> JsonStream:
-        """POST and return the lines of the answer as they arrive.
-
-        :param done: tells whether a line is the final one; an end without it raises ``StreamBroken``
-        :param timeout: seconds for the whole stream; :meth:`JsonStream.limit` can shorten or lengthen it while it runs
-        """
-        response = self._send("POST", path, body, timeout or self.timeout)
-        if response.status_code >= 300:
-            with response:
-                self._check_status(response, path, self._read(response, path, time.monotonic() + self.timeout))
-        return JsonStream(response, url=self.url + path, done=done, limit=timeout)
-
-    def _send(self, method: str, path: str, body: Any, timeout: float) -> Any:
-        failures = self._requests.exceptions
-        url = self.url + path
-        try:
-            response = self._session.request(
-                method,
-                url,
-                json=body,
-                timeout=(min(timeout, self.timeout), timeout),
-                stream=True,
-                allow_redirects=False,
-                verify=self._verify,
-            )
-        except failures.SSLError as exc:
-            raise errors.TLSFailure(
-                f"TLS with {self.url} failed: {cause(exc)}; give the CA's certificate in ca_path, or check scheme and port of url",
-                url=url,
-            ) from exc
-        except failures.ProxyError as exc:
-            raise errors.ServerUnreachable(
-                f"the proxy on the way to {self.url} does not answer: {cause(exc)}; add the server to no_proxy",
-                url=url,
-            ) from exc
-        except failures.ConnectTimeout as exc:
-            raise errors.ServerTimeout(
-                f"no connection to {self.url} within {timeout:g} s; check address, firewall and that the server runs",
-                url=url,
-            ) from exc
-        except failures.Timeout as exc:
-            raise errors.ServerTimeout(
-                f"{self.url} took the connection but did not answer {method} {path} within {timeout:g} s; "
-                "it may be starting (it looks for GPUs first) or hang; wait, or raise timeout",
-                url=url,
-            ) from exc
-        except failures.ConnectionError as exc:
-            raise errors.ServerUnreachable(
-                f"no answer from {self.url}: {cause(exc)}; check that the Ollama server runs and that url names its address",
-                url=url,
-            ) from exc
-        except (failures.RequestException, OSError, ValueError) as exc:
-            raise errors.ServerUnreachable(
-                f"request to {self.url} failed: {cause(exc)}; check url and certificate files", url=url
-            ) from exc
-        self.server_header = response.headers.get("Server")
-        return response
-
-    def _read(self, response: Any, path: str, deadline: float) -> str:
-        parts, size = [], 0
-        failures = self._requests.exceptions
-        try:
-            for chunk in response.iter_content(_CHUNK):
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise not_ollama(self.url, path, response.status_code, "more than 32 MiB")
-                if time.monotonic() > deadline:
-                    raise errors.ServerTimeout(
-                        f"{self.url}{path} did not finish its answer in time; raise timeout", url=self.url + path
-                    )
-                parts.append(chunk)
-        except (failures.RequestException, OSError) as exc:
-            raise errors.ServerUnreachable(
-                f"the connection to {self.url} broke in the answer to {path}: {cause(exc)}; check the server's log",
-                url=self.url + path,
-                http_status=response.status_code,
-            ) from exc
-        return b"".join(parts).decode("utf-8", "replace")
-
-    def _check_status(self, response: Any, path: str, text: str) -> None:
-        problem = status_error(self.url, path, response.status_code, text, response.headers.get("Location"))
-        if problem:
-            raise problem
-
-    def _object(
-        self, method: str, path: str, body: Any = None, *, key: str, kind: type, timeout: float | None = None
-    ) -> dict[str, Any]:
-        """Request an object that must hold ``key`` of type ``kind``; else it is no Ollama server."""
-        answer = self.json(method, path, body, timeout)
-        if not isinstance(answer, dict) or not isinstance(answer.get(key), kind):
-            raise not_ollama(self.url, path, 200, json.dumps(answer))
-        return answer
-
-    # --- the API --------------------------------------------------------------------------------------------------
+        return OllamaClient(self.url, timeout=timeout or self.timeout, **self._options)
 
     def version(self) -> str:
         """Return the server's version, such as ``0.32.15``."""
-        return str(self._object("GET", "/api/version", key="version", kind=str)["version"])
+        self.said_version = str(self._object("GET", "/api/version", key="version", kind=str)["version"])
+        return self.said_version
 
     def tags(self) -> list[dict[str, Any]]:
         """Return the server's models as it lists them, ``digest`` always as ``sha256:<hex>``."""
         return [_with_digest(item) for item in self._object("GET", "/api/tags", key="models", kind=list)["models"]]
 
-    def ps(self) -> list[dict[str, Any]]:
+    def ps(self, timeout: float | None = None) -> list[dict[str, Any]]:
         """Return the loaded models, ``digest`` always as ``sha256:<hex>``; blocks up to 30 s while a runner hangs (0.32)."""
-        return [_with_digest(item) for item in self._object("GET", "/api/ps", key="models", kind=list)["models"]]
+        answer = self._object("GET", "/api/ps", key="models", kind=list, timeout=timeout)
+        return [_with_digest(item) for item in answer["models"]]
 
-    def show(self, model: str) -> dict[str, Any]:
+    def show(self, model: str, *, fresh: bool = False) -> dict[str, Any]:
         """Return what the server knows about one model.
 
+        :param fresh: as it is now. The server repeats its answer to a plain show even after the model's files are gone, but
+            not to one with a system text, which changes nothing but the same field of the answer
         :raises ModelNotFound: also for a listed model whose blobs are missing
         """
-        return self._object("POST", "/api/show", {"model": model}, key="details", kind=dict)
+        body = {"model": model, "system": "-"} if fresh else {"model": model}
+        return self._object("POST", "/api/show", body, key="details", kind=dict)
+
+    def has_blob(self, digest: str) -> bool:
+        """Tell whether the server has a blob, ``sha256:<hex>``; whether it is whole is not verified."""
+        path = f"/api/blobs/{digest}"
+        with self._send("HEAD", path, None, self.timeout) as response:
+            if response.status_code == 404:
+                return False
+            self._check_status(response, path, "")
+            return True
 
     def cloud_status(self) -> dict[str, Any]:
         """Return ``{disabled: bool, source: none|env|config|both}``."""
@@ -263,6 +78,23 @@ class OllamaClient:
         body = {"model": model, "from": base, "stream": True, **fields}
         return self.stream("/api/create", body, done=lambda line: line.get("status") == "success", timeout=timeout)
 
+    def create_from_file(self, model: str, digest: str, *, timeout: float, **fields: Any) -> JsonStream:
+        """Start to create a model from a GGUF file that was uploaded and return the status lines, as :meth:`create` does.
+
+        The server is told the same name for every file, so that equal files give equal models.
+        """
+        body = {"model": model, "files": {"model.gguf": digest}, "stream": True, **fields}
+        return self.stream("/api/create", body, done=lambda line: line.get("status") == "success", timeout=timeout)
+
+    def upload_blob(self, digest: str, content: Iterable[bytes], *, timeout: float) -> None:
+        """Give the server a file, piece by piece; it compares the digest at the end.
+
+        :param timeout: seconds for the answer after the last piece
+        """
+        path = f"/api/blobs/{digest}"
+        with self._send("POST", path, None, timeout, content) as response:
+            self._check_status(response, path, self._read(response, path, time.monotonic() + timeout))
+
     def delete(self, model: str) -> None:
         """Delete a model; it should be unloaded before.
 
@@ -279,11 +111,6 @@ class OllamaClient:
         return self._object(
             "POST", "/api/generate", {"model": model, "stream": False, **fields}, key="model", kind=str, timeout=timeout
         )
-
-    def generate_stream(self, model: str, *, timeout: float, **fields: Any) -> Iterator[dict[str, Any]]:
-        """Run ``/api/generate`` and return its lines; iteration ends normally only after ``done: true``."""
-        body = {"model": model, "stream": True, **fields}
-        return self.stream("/api/generate", body, done=lambda line: bool(line.get("done")), timeout=timeout)
 
     def embed(self, model: str, *, timeout: float, **fields: Any) -> dict[str, Any]:
         """Run ``/api/embed``; without ``input`` it only loads the model."""

@@ -87,6 +87,11 @@ def declared(base: str, recipe: Recipe) -> tuple[Difference, ...]:
     return tuple(Difference(field, None, text) for field, text in fields if text)
 
 
+def text_of(value: Any) -> str | None:
+    """Return a declared value as people read it, ``None`` for one that is not set."""
+    return None if value is None else _text(value if isinstance(value, str) else values(value))
+
+
 # --- files and template -------------------------------------------------------------------------------------------
 
 

@@ -11,21 +11,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_loaded
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_digest, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, parse_origin
-
-PRESENT, LATEST, ABSENT = "present", "latest", "absent"
-STATES = (PRESENT, LATEST, ABSENT)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import (
+    Import,
+    Origin,
+    parse_import,
+    parse_origin,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 
 @dataclass(frozen=True)
 class Desired:
-    """One declared model; ``digest`` pins its manifest, ``origin`` is what it is made from if it is not pulled."""
+    """One declared model; ``digest`` pins its manifest, ``origin`` or ``file`` is what it is made from if it is not pulled.
+
+    :param loaded: in memory for good, not in memory, or (``None``) not looked at
+    """
 
     name: ModelName
     state: str = PRESENT
     digest: str | None = None
     origin: Origin | None = None
+    loaded: bool | None = None
+    file: Import | None = None
+
+    @property
+    def pulled(self) -> bool:
+        """Whether it comes from the source that its name tells."""
+        return self.origin is None and self.file is None
 
 
 def refuse(complaints: Sequence[str]) -> None:
@@ -44,7 +58,7 @@ def refuse(complaints: Sequence[str]) -> None:
 def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[Desired]:
     """Return the declared models in their order.
 
-    :param entries: dicts with ``name`` and, optionally, ``state``, ``digest`` and what :func:`parse_origin` reads
+    :param entries: dicts with ``name`` and, optionally, ``state``, ``digest`` and what :func:`parse_origin` and :func:`parse_loaded` read
     :param state: for entries that do not say theirs
     :raises InvalidInput: with everything that is wrong in all of them
     """
@@ -76,6 +90,8 @@ def declare(entries: Iterable[Mapping[str, Any]], state: str = PRESENT) -> list[
                     f"model '{shown}' has a digest and state '{wanted}'; a digest pins the model and goes with state 'present' only"
                 )
         origin = None if wanted == ABSENT else parse_origin(entry, complaints)
-        desired.append(Desired(name, wanted, digest, origin))
+        file = None if wanted == ABSENT else parse_import(entry, complaints)
+        loaded = parse_loaded(entry, wanted == ABSENT, complaints)
+        desired.append(Desired(name, wanted, digest, origin, loaded, file))
     refuse(complaints)
     return desired

@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Optional
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
+    NO_RULES,
     UNKNOWN,
     Action,
     Draft,
@@ -24,23 +22,40 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Offer,
     Plan,
     Rules,
-    decide,
 )
-
-NO_RULES = Rules()
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import (
+    NO_STOCK,
+    Stock,
+    mend,
+    remaking,
+    to_repair,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local, plan_imports
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin, Recipe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import judge
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Cure
 
 #: Answers of ``/api/show`` by key; ``None`` for a model that the server lists but cannot show, since files are missing.
 Shown = Mapping[str, Optional[Mapping[str, Any]]]
 NOTHING_SHOWN: Shown = MappingProxyType({})
 
 
-def to_show(desired: Sequence[Desired], held: Mapping[str, Held]) -> list[ModelName]:
-    """Return the models that have to be shown before a plan can be made: created ones and their bases."""
+def to_show(desired: Sequence[Desired], held: Mapping[str, Held], stock: Stock = NO_STOCK) -> list[ModelName]:
+    """Return the models that have to be shown before a plan can be made: created ones and their bases, unless one is broken."""
     names: dict[str, ModelName] = {}
     for item in desired:
+        if item.file and item.name.key in held:
+            names[item.name.key] = held[item.name.key].name
         if item.origin and item.origin.recipe and item.name.key in held and item.origin.name.key in held:
-            for key in (item.name.key, item.origin.name.key):
-                names[key] = held[key].name
+            keys = (item.name.key, item.origin.name.key)
+            if not any(key in stock.faults for key in keys):
+                names.update({key: held[key].name for key in keys})
     return list(names.values())
 
 
@@ -50,22 +65,46 @@ def plan_all(
     offers: Mapping[str, Offer],
     rules: Rules = NO_RULES,
     shown: Shown = NOTHING_SHOWN,
+    stock: Stock = NO_STOCK,
+    local: Local = NOTHING_LOCAL,
 ) -> Plan:
     """Return the plan for everything that is declared: what is pulled, and what is made from it.
 
     :param shown: answers for the names of :func:`to_show`
+    :param local: the files of models that are imported, and what was made here before
     :raises InvalidInput: with every reason not to begin
     """
-    draft = decide(desired, held, offers, rules)
-    derive(draft, desired, held, shown)
+    ends, texts = left_over(desired, held, rules)
+    there = settled(held, ends)
+    draft = decide(desired, there, offers, rules, to_repair(desired, stock), local.made)
+    draft.left_over, draft.warnings = ends, texts + draft.warnings
+    mend(draft, desired, there, offers, stock, rules.mirror)
+    judge(draft, desired, there, offers, stock)
+    for action in plan_imports(desired, there, local, broken(shown, stock), draft.complaints):
+        cure, complaint = remaking(action.name.key, (), stock)
+        draft.complaints += [complaint] if complaint else []
+        draft.derived.append(replace(action, cure=cure))
+    derive(draft, desired, held, shown, offers, stock)
     return draft.plan()
 
 
-def derive(draft: Draft, desired: Sequence[Desired], held: Mapping[str, Held], shown: Shown) -> None:
+def broken(shown: Shown, stock: Stock) -> frozenset[str]:
+    """Return the keys of models of which files are missing or damaged, as server and disk tell."""
+    return frozenset(key for key, answer in shown.items() if answer is None) | frozenset(stock.faults)
+
+
+def derive(
+    draft: Draft,
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    shown: Shown,
+    offers: Mapping[str, Offer],
+    stock: Stock,
+) -> None:
     """Add the actions for models made from others, in the order in which one needs the other."""
     entries = {item.name.key: item for item in desired}
-    after = dict(held)
-    for fetch in draft.fetches:
+    after = settled(held, draft.left_over)
+    for fetch in draft.fetches + draft.derived:
         after[fetch.name.key] = Held(fetch.name, fetch.digest_after or UNKNOWN, fetch.bytes)
     for item, origin in _in_order(desired, draft.complaints):
         source = entries.get(origin.name.key)
@@ -78,7 +117,11 @@ def derive(draft: Draft, desired: Sequence[Desired], held: Mapping[str, Held], s
                 action = _alias(item, there, target)
             else:
                 same_base = held.get(origin.name.key) == target
-                action = _create(item, origin.recipe, there, target, shown if same_base else None)
+                again = offers[origin.name.key].blobs if origin.name.key in offers else ()
+                cure, complaint = remaking(item.name.key, again, stock)
+                if complaint:
+                    draft.complaints.append(complaint)
+                action = _create(item, origin.recipe, there, target, shown if same_base else None, stock, cure)
             if action:
                 draft.derived.append(action)
                 after[item.name.key] = Held(action.name, action.digest_after or UNKNOWN, action.bytes)
@@ -92,21 +135,35 @@ def _no_source(item: Desired, origin: Origin, source: Desired | None, after: Map
     if source is None and origin.name.key not in after:
         return f"{needed}, which the server does not have and which is not declared; add it to models, so that it is fetched first"
     if shown.get(origin.name.key, {}) is None:
-        return f"{needed}, which the server lists but cannot show, since files of it are missing; remove that one and have it pulled again"
+        return (
+            f"{needed}, which the server lists but cannot show, since files of it are missing or broken; give store_path, or "
+            "verify: true, to have it repaired"
+        )
     return ""
 
 
-def _create(item: Desired, recipe: Recipe, there: Held | None, base: Held, shown: Shown | None) -> Action | None:
+def _create(
+    item: Desired, recipe: Recipe, there: Held | None, base: Held, shown: Shown | None, stock: Stock, cure: Cure | None
+) -> Action | None:
     """Return the creation that a model needs to be its base with the declared fields over it.
 
     :param shown: ``None`` if the base changes in this very plan
+    :param cure: what has to go before, if the model is broken
     """
-    reason, details = _verdict(item, recipe, there, base, shown)
+    fault = stock.faults.get(item.name.key)
+    if fault is not None:
+        reason, details = fault.reason, fault.details
+    else:
+        reason, details = _verdict(item, recipe, there, base, shown)
     if not reason:
         return None
+    if cure is None and shown is not None and shown.get(item.name.key, {}) is None:
+        cure = Cure()
+    # A model whose manifest is broken is listed nowhere, but keeps its spelling.
+    spelled = there.name if there else fault.name if fault else item.name
     return Action(
         CREATE,
-        there.name if there else item.name,
+        spelled,
         reason,
         digest_before=there.digest if there else None,
         digest_after=UNKNOWN,
@@ -114,6 +171,7 @@ def _create(item: Desired, recipe: Recipe, there: Held | None, base: Held, shown
         source=base.name,
         recipe=recipe,
         details=details,
+        cure=cure,
     )
 
 
@@ -126,8 +184,10 @@ def _verdict(
     if shown is None:
         return f"its base {base.name} changes", ()
     found, wanted = shown.get(item.name.key), shown.get(base.name.key)
+    if base.name.key not in shown:
+        return f"its base {base.name} is repaired, so it is created anew and the digests are compared", ()
     if found is None or wanted is None:
-        return "files of it are missing", ()
+        return "files of it are missing or broken", ()
     result = compare(found, wanted, recipe)
     if result.differences:
         fields = ", ".join(difference.field for difference in result.differences)

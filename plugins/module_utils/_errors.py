@@ -10,8 +10,6 @@ with :meth:`OllamaError.as_result`; nothing below the modules calls ``fail_json`
 
 from __future__ import annotations
 
-import re
-from re import Pattern
 from typing import Any
 
 
@@ -71,6 +69,14 @@ class InvalidDigest(InvalidInput):
     """Not ``sha256:`` and 64 hexadecimal digits."""
 
 
+class UnusableFile(InvalidInput):
+    """A file on the host is not what was declared: not there, no GGUF, or truncated."""
+
+
+class FileChanged(UnusableFile):
+    """A file was changed while it was read."""
+
+
 class LibraryMissing(OllamaError):
     """A Python library is missing where the module runs."""
 
@@ -84,9 +90,16 @@ class LibraryMissing(OllamaError):
 
 
 class ServerUnreachable(OllamaError):
-    """No connection, or the connection broke before an answer."""
+    """No connection, or the connection broke before an answer.
+
+    :param connected: whether a TCP connection was made
+    """
 
     retry = True
+
+    def __init__(self, message: str, *, connected: bool = True, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.connected = connected
 
 
 class ServerTimeout(ServerUnreachable):
@@ -119,6 +132,10 @@ class BadAnswer(OllamaError):
     """The server answered with an error, or with something that cannot be read."""
 
 
+class HandlerDied(BadAnswer):
+    """The server answered 500 with an empty body: what it did for the request ended in a panic."""
+
+
 class OldServer(OllamaError):
     """The server's version is below the floor."""
 
@@ -129,8 +146,47 @@ class StreamBroken(OllamaError):
     retry = True
 
 
+class ServerLocked(OllamaError):
+    """Another run on this machine works on the server."""
+
+
+class LockUnusable(OllamaError):
+    """The lock of a server cannot be used."""
+
+
+class Interrupted(OllamaError):
+    """The run was given up while this went on."""
+
+
 class DeadlinePassed(OllamaError):
     """A streamed answer was cut here because its time was up."""
+
+
+class StoreBroken(OllamaError):
+    """Files of a model are missing in the server's store, or are not what its manifest says."""
+
+
+# --- the server's memory ------------------------------------------------------------------------------------------
+
+
+class LoadFailed(OllamaError):
+    """A model could not be brought into memory."""
+
+
+class LoadTimeout(LoadFailed):
+    """The load took longer than ``load_timeout``, or than the server allows."""
+
+
+class NotEnoughMemory(LoadFailed):
+    """The model does not fit into memory."""
+
+
+class RunnerDied(LoadFailed):
+    """The process of the model ended while it was loaded."""
+
+
+class Evicted(LoadFailed):
+    """The model was loaded, and another one that is declared loaded was unloaded for it."""
 
 
 # --- pulls and sources --------------------------------------------------------------------------------------------
@@ -177,6 +233,9 @@ class SourceRefused(PullFailed):
 class SourceBusy(PullFailed):
     """The source asks to come back later (429)."""
 
+    #: after so many seconds, where it says so
+    retry_after: float | None = None
+
 
 class SourceFailed(PullFailed):
     """The source has trouble of its own (5xx)."""
@@ -210,77 +269,11 @@ class DigestNotServed(PullFailed):
     retry = False
 
 
-#: What Ollama writes into a failed pull -> exception and remedy. The first match wins; texts as recorded on 0.24.0 and 0.32.15.
-PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
-    (
-        re.compile(r"no space left on device"),
-        DiskFull,
-        "free space in the server's store or move it; what was fetched stays there for the next run",
-    ),
-    (
-        re.compile(r"digest mismatch"),
-        DigestMismatch,
-        "the server removed the blob; if it happens again, look for a proxy that alters or shortens answers, or for bad memory or disk",
-    ),
-    (
-        re.compile(r"pull model manifest: (file does not exist|404)"),
-        SourceNotFound,
-        "check name and tag at the source",
-    ),
-    (
-        re.compile(r"pull model manifest: 412"),
-        NewerServerWanted,
-        "update the server, or declare an older tag of the model",
-    ),
-    (
-        re.compile(r"pull model manifest: 429"),
-        SourceBusy,
-        "the source limits the rate; run again later or use a mirror",
-    ),
-    (
-        re.compile(r"(^|: )5\d\d: "),
-        SourceFailed,
-        "the source has trouble; run again later",
-    ),
-    (
-        re.compile(r"realm host|unauthorized|pull model manifest: 40[0-9]"),
-        SourceRefused,
-        "the source wants a login that Ollama cannot give, or the model is gated; use a source that serves it openly",
-    ),
-    (
-        re.compile(r"x509:|tls: |server gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port"),
-        SourceTLSFailure,
-        "a registry with plain http belongs into insecure_registries; a private CA belongs into the trust store of the Ollama server",
-    ),
-    (
-        re.compile(r"no Location header|unexpected status code 30\d|insecure protocol http"),
-        SourceUnusable,
-        "the registry answers blob requests without a Location header or with a redirect that Ollama does not follow; put a mirror before it",
-    ),
-    (
-        re.compile(r"requires MLX"),
-        SourceUnusable,
-        "declare the GGUF variant of the model",
-    ),
-    (
-        re.compile(r"dial tcp|no such host|connection refused|i/o timeout|connection reset|network is unreachable"),
-        SourceUnreachable,
-        "check that the Ollama server's machine reaches the source (DNS, firewall, HTTPS_PROXY of the server)",
-    ),
-    (
-        re.compile(r"file does not exist"),
-        SourceUnusable,
-        "the source serves the manifest but not all of its blobs; it has to be repaired there",
-    ),
-)
+class WeightsUnusable(PullFailed):
+    """The weights of the model are no GGUF that the server can read, and it would not survive its next start."""
+
+    retry = False
 
 
-def pull_error(model: str, text: str, *, url: str | None = None, http_status: int | None = None) -> PullFailed:
-    """Return the exception that fits the error text of a pull.
-
-    :param model: name of the model as shown to people
-    :param text: the server's own words
-    """
-    fitting = ((kind, remedy) for pattern, kind, remedy in PULL_ERRORS if pattern.search(text))
-    kind, remedy = next(fitting, (PullFailed, "run again; the download continues where it stopped"))
-    return kind(f"pull of {model} failed: {text} ({remedy})", url=url, http_status=http_status, error=text)
+#: What a server with TLS says to plain http, with status 400.
+HTTP_TO_HTTPS = r"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)"

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Observations of an Ollama server -> checks -> one verdict. No I/O: `_probe.py` asks, this file judges.
 
-What a model's run tells is judged in `_inference.py`.
+What a model's run tells is judged in `_inference.py`, what the host tells in `_witness.py`, `_cgroup.py` and `_certificate.py`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
@@ -19,28 +19,13 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     parse_listed,
     parse_name,
 )
-
-OK, FAILED, SKIPPED, WARNING = "ok", "failed", "skipped", "warning"
-HEALTHY = "healthy"
-Number = Union[int, float]
-
-# What time alone does not cure: `wait_timeout` ends at once.
-FINAL_VERDICTS = ("tls_failure", "refused", "old_version", "cloud_on", "low_space", "not_loaded", "on_cpu")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. `verdict` is the word for its failure; `value` and `threshold` are in `unit`."""
-
-    name: str
-    status: str
-    reason: str
-    target: str | None = None
-    verdict: str | None = None
-    value: Number | str | bool | None = None
-    threshold: Number | str | bool | None = None
-    unit: str | None = None
-    remedy: str | None = None
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import (
+    FAILED,
+    HEALTHY,
+    OK,
+    Check,
+    failed,
+)
 
 
 @dataclass(frozen=True)
@@ -60,22 +45,48 @@ _VERDICTS: tuple[tuple[type[errors.OllamaError], str], ...] = (
     (errors.AccessRefused, "refused"),
     (errors.ServerBusy, "busy"),
     (errors.ModelNotFound, "model_missing"),
-    (errors.ServerUnreachable, "unreachable"),
-    (errors.StreamBroken, "unreachable"),
+    (errors.ServerUnreachable, "no_answer"),
+    (errors.StreamBroken, "no_answer"),
 )
 
 
 def verdict_of_error(error: errors.OllamaError) -> str:
     """Return the verdict that fits an exception of the client."""
+    if isinstance(error, errors.ServerUnreachable) and not error.connected:
+        return "unreachable"
     return next((verdict for kind, verdict in _VERDICTS if isinstance(error, kind)), "bad_answer")
 
 
 def failed_request(name: str, error: errors.OllamaError, target: str | None = None) -> Check:
     """Return the check of a request that failed; the exceptions' messages end with their remedy after a semicolon."""
     reason, _semicolon, remedy = error.message.rpartition("; ")
-    return Check(
-        name, FAILED, reason or error.message, target, verdict_of_error(error), remedy=remedy if reason else None
-    )
+    return failed(name, verdict_of_error(error), reason or error.message, target, remedy=remedy if reason else None)
+
+
+# How far a first request came by its verdict: the check that failed; those before it in `_STEPS` held.
+_STEPS = ("tcp", "tls", "http", "api")
+_FAILED_STEP = {"unreachable": "tcp", "tls_failure": "tls", "no_answer": "http"}
+
+
+def check_first_request(url: str, seconds: float, limit: float, error: errors.OllamaError | None = None) -> list[Check]:
+    """Judge the first request step by step: connection, TLS, HTTP, and whether it is Ollama that answers.
+
+    :param seconds: how long the answer took
+    :param limit: how long it could have taken
+    """
+    tls = url.startswith("https:")
+    held = {
+        "tcp": Check("tcp", OK, f"{url} takes connections"),
+        "tls": Check("tls", OK, f"{url} speaks TLS"),
+        "http": Check("http", OK, f"{url} answers HTTP", value=round(seconds, 3), threshold=limit, unit="s"),
+        "api": Check("api", OK, f"an Ollama server answers at {url}"),
+    }
+    steps = [step for step in _STEPS if tls or step != "tls"]
+    if error is None:
+        return [held[step] for step in steps]
+    step = _FAILED_STEP.get(verdict_of_error(error), "api")
+    before = steps[: steps.index(step)] if step in steps else ["tcp"]
+    return [*(held[name] for name in before), failed_request(step, error)]
 
 
 def version_key(text: str) -> tuple[int, ...]:
@@ -86,15 +97,8 @@ def version_key(text: str) -> tuple[int, ...]:
 
 def check_version(version: str, floor: str) -> Check:
     if version_key(version) < version_key(floor):
-        return Check(
-            "version",
-            FAILED,
-            f"Ollama {version} is older than {floor}",
-            verdict="old_version",
-            value=version,
-            threshold=floor,
-            remedy="upgrade the server, or lower min_version if its known holes are acceptable here",
-        )
+        reason = f"Ollama {version} is older than {floor}"
+        return failed("version", "old_version", reason, value=version, threshold=floor)
     return Check("version", OK, f"Ollama {version}", value=version, threshold=floor)
 
 
@@ -135,37 +139,15 @@ def check_model(wanted: Wanted, listed: dict[str, Any] | None, show_error: error
     """Judge one declared model by its entry in tags and by what show said (None: it answered)."""
     target = wanted.name.short
     if listed is None:
-        return Check(
-            "model",
-            FAILED,
-            f"model {target} is not on the server",
-            target,
-            "model_missing",
-            remedy="pull it with ollama_model",
-        )
+        return failed("model", "model_missing", f"model {target} is not on the server", target)
     digest = str(listed.get("digest", ""))
     if wanted.digest and digest != wanted.digest:
-        return Check(
-            "model",
-            FAILED,
-            f"model {target} has another digest than declared",
-            target,
-            "wrong_digest",
-            digest,
-            wanted.digest,
-            remedy="run ollama_model with this digest, or update the declared digest",
-        )
+        reason = f"model {target} has another digest than declared"
+        return failed("model", "wrong_digest", reason, target, digest, wanted.digest)
     if isinstance(show_error, (errors.ModelNotFound, errors.BadAnswer)):
-        return Check(
-            "model",
-            FAILED,
-            f"model {target} is listed, but its files are missing or damaged: {show_error.error or show_error.message}",
-            target,
-            "model_broken",
-            digest,
-            wanted.digest,
-            remedy="pull it again",
-        )
+        said = show_error.error or show_error.message
+        reason = f"model {target} is listed, but its files are missing or damaged: {said}"
+        return failed("model", "model_broken", reason, target, digest, wanted.digest)
     if show_error is not None:
         return failed_request("model", show_error, target)
     return Check("model", OK, f"model {target} is there and whole", target, None, digest, wanted.digest)
@@ -174,28 +156,19 @@ def check_model(wanted: Wanted, listed: dict[str, Any] | None, show_error: error
 def check_space(path: str, free: int | None, floor: int) -> Check:
     """Judge the free bytes below the store; `free` is None if the path does not exist."""
     if free is None:
-        return Check(
+        return failed(
             "space",
-            FAILED,
+            "low_space",
             f"store_path {path} does not exist on the host where the module runs",
             path,
-            "low_space",
             threshold=floor,
             unit="bytes",
             remedy="give the server's model directory as this host sees it",
         )
-    enough = free >= floor
-    return Check(
-        "space",
-        OK if enough else FAILED,
-        f"{free / 1e9:.1f} GB are free in {path}" + ("" if enough else f", {floor / 1e9:.1f} GB are wanted"),
-        path,
-        None if enough else "low_space",
-        free,
-        floor,
-        "bytes",
-        None if enough else "remove models, or enlarge the file system",
-    )
+    reason = f"{free / 1e9:.1f} GB are free in {path}"
+    if free >= floor:
+        return Check("space", OK, reason, path, None, free, floor, "bytes")
+    return failed("space", "low_space", f"{reason}, {floor / 1e9:.1f} GB are wanted", path, free, floor, "bytes")
 
 
 def check_cloud(status: dict[str, Any]) -> Check:
@@ -204,15 +177,8 @@ def check_cloud(status: dict[str, Any]) -> Check:
         return Check(
             "cloud", OK, f"cloud models are disabled ({status.get('source', 'unknown')})", value=True, threshold=True
         )
-    return Check(
-        "cloud",
-        FAILED,
-        "cloud models are enabled: prompts to them leave this host",
-        verdict="cloud_on",
-        value=False,
-        threshold=True,
-        remedy="start the server with OLLAMA_NO_CLOUD=1",
-    )
+    reason = "cloud models are enabled: prompts to them leave this host"
+    return failed("cloud", "cloud_on", reason, value=False, threshold=True)
 
 
 # --- together ---------------------------------------------------------------------------------------------------------
@@ -232,7 +198,7 @@ def sentence(url: str, version: str | None, checks: list[Check], wait_timeout: f
     ]
     if complaints:
         waited = f" after {attempts} attempts in {wait_timeout:g} s" if attempts > 1 else ""
-        return f"{url} is not healthy{waited} ({verdict(checks)}): " + ". ".join(complaints)
+        return f"{url} is not healthy{waited} ({verdict(checks)}): " + "; also: ".join(complaints)
     parts = [f"Ollama {version}"]
     models = sum(1 for check in checks if check.name == "model")
     if models:

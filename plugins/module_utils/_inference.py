@@ -1,66 +1,25 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which model proves that a server infers, with which request, and what its run tells. No I/O."""
+"""Which model proves that a server infers, and with which request. No I/O.
+
+What its run tells is judged in `_run.py`.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import (
-    FAILED,
-    OK,
-    SKIPPED,
-    WARNING,
-    Check,
-    Number,
-    failed_request,
-    find_model,
-    version_key,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import find_model, version_key
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import Check, Number, failed
 
 # An expiry this far away is a pin (keep_alive below 0 gives a date in about 292 years).
 PINNED_SECONDS = 10 * 365 * 24 * 3600
 # A loaded model that leaves within this time counts as not loaded: its load must not fall into the time of an answer.
 LEAVING_SECONDS = 5.0
-
-PROMPT = "Answer with one word: ready?"
-MAX_TOKENS = 16
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a run is held to: seconds, tokens per second (None: not judged), and whether it must be on the GPU."""
-
-    load_timeout: float = 300.0
-    max_seconds: float = 30.0
-    min_tokens_per_second: float | None = None
-    gpu_required: bool = False
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One run of a model. Times in seconds; counts in tokens; what the server did not tell is None."""
-
-    model: str
-    kind: str
-    was_loaded: bool
-    seconds: float
-    load_seconds: float | None = None
-    seconds_to_first_token: float | None = None
-    tokens: int | None = None
-    tokens_per_second: float | None = None
-    prompt_tokens: int | None = None
-    answer_length: int = 0
-    size: int | None = None
-    size_vram: int | None = None
-    context_length: int | None = None
-
 
 # --- which model, for how long ---------------------------------------------------------------------------------------
 
@@ -110,19 +69,11 @@ def choose_models(
     if explicit:
         if allow_load or not loaded:
             return explicit
-        absent = [name.short for name in explicit if find_model(name, loaded) is None]
+        absent = [name.short for name in explicit if find_loaded(name, tags, loaded) is None]
         if not absent:
             return explicit
-        others = ", ".join(str(entry.get("name")) for entry in loaded)
-        return Check(
-            "load",
-            FAILED,
-            f"{absent[0]} is not loaded, and loading it could evict what is: {others}",
-            absent[0],
-            "not_loaded",
-            remedy="set allow_load: true, or prove a model that is loaded",
-        )
-    in_memory = [name for name in declared if find_model(name, loaded)]
+        return evicts(absent[0], loaded)
+    in_memory = [name for name in declared if find_loaded(name, tags, loaded)]
     if in_memory:
         return in_memory[:1]
     if loaded and not allow_load:
@@ -131,16 +82,29 @@ def choose_models(
     candidates = [entry for entry in tags if not entry.get("remote_host")]
     preferred = [entry for entry in candidates if parse_listed(str(entry.get("name"))).key in wanted] or candidates
     if not preferred:
-        return Check(
-            "load",
-            FAILED,
-            "the server has no model to run",
-            verdict="model_missing",
-            remedy="pull one with ollama_model",
-        )
+        return failed("load", "model_missing", "the server has no model to run")
     # One that writes tokens proves more than one that embeds.
     best = min(preferred, key=lambda entry: (_seems_to_embed(entry), int(entry.get("size", 0))))
     return [parse_listed(str(best["name"]))]
+
+
+def evicts(model: str, loaded: list[dict[str, Any]]) -> Check:
+    """Return the failed check of a model that is not loaded because of those that are."""
+    others = ", ".join(str(entry.get("name")) for entry in loaded)
+    return failed("load", "not_loaded", f"{model} is not loaded, and loading it could evict what is: {others}", model)
+
+
+def find_loaded(name: ModelName, tags: list[dict[str, Any]], loaded: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the line of ps under which a model is loaded: its own, or that of a copy of it.
+
+    Models that share their weights share one runner, which ps shows under the name that loaded it. A copy has the same
+    digest; a model derived from another one cannot be seen.
+    """
+    by_name = find_model(name, loaded)
+    digest = (find_model(name, tags) or {}).get("digest")
+    if by_name is not None or not digest:
+        return by_name
+    return next((entry for entry in loaded if entry.get("digest") == digest), None)
 
 
 def _seems_to_embed(listed: dict[str, Any]) -> bool:
@@ -173,174 +137,3 @@ def runner_options(entry: dict[str, Any] | None, shown: dict[str, Any], version:
     if context == trained and (version_key(version) < (0, 30) or is_embedding_only(shown)):
         return {}
     return {"num_ctx": context}
-
-
-# --- the outcome ------------------------------------------------------------------------------------------------------
-
-
-def per_second(count: Any, nanoseconds: Any) -> float | None:
-    """Return tokens per second from the server's own counters, None where it left one out."""
-    if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:
-        return None
-    return count / (nanoseconds / 1e9)
-
-
-def judge_run(run: Measurement, limits: Limits) -> list[Check]:
-    """Return the checks of a run that ended with an answer."""
-    model = run.model
-    if run.load_seconds is None:
-        checks = [Check("load", SKIPPED, f"{model} was loaded already", model, threshold=limits.load_timeout, unit="s")]
-    else:
-        reason = f"{model} was loaded in {run.load_seconds:.1f} s"
-        checks = [Check("load", OK, reason, model, None, run.load_seconds, limits.load_timeout, "s")]
-    what = "numbers" if run.kind == "embed" else "characters"
-    checks.append(
-        Check(
-            "answer", OK, f"{model} answered with {run.answer_length} {what}", model, None, run.answer_length, 1, what
-        )
-        if run.answer_length
-        else Check(
-            "answer",
-            FAILED,
-            f"{model} answered with nothing",
-            model,
-            "empty_answer",
-            0,
-            1,
-            what,
-            "try the model by hand; if it stays silent, pull or create it again",
-        )
-    )
-    checks.append(_limit("seconds", model, run.seconds, limits.max_seconds, "s", slow=run.seconds > limits.max_seconds))
-    if run.kind == "generate":
-        checks.append(_limit("first_token", model, run.seconds_to_first_token, None, "s"))
-        rate, floor = run.tokens_per_second, limits.min_tokens_per_second
-        too_low = rate is not None and floor is not None and rate < floor
-        checks.append(_limit("tokens_per_second", model, rate, floor, "tokens/s", slow=too_low))
-    checks.append(_judge_gpu(run, limits.gpu_required))
-    return checks
-
-
-def _limit(name: str, model: str, value: float | None, threshold: float | None, unit: str, slow: bool = False) -> Check:
-    """Return the check of one figure."""
-    if value is None:
-        return Check(name, SKIPPED, f"the server did not tell it for {model}", model, None, None, threshold, unit)
-    reason = f"{value:.2f} {unit} for {model}"
-    if not slow:
-        return Check(name, OK, reason, model, None, value, threshold, unit)
-    return Check(
-        name,
-        FAILED,
-        f"{reason}, wanted is {threshold:g} {unit}",
-        model,
-        "slow",
-        value,
-        threshold,
-        unit,
-        "see whether the model is on the GPU and what else loads the host, or change the limit",
-    )
-
-
-def _judge_gpu(run: Measurement, required: bool) -> Check:
-    """Judge how much of a loaded model is in GPU memory, by the server's own account."""
-    model = run.model
-    if run.size is None or run.size_vram is None:
-        status = FAILED if required else SKIPPED
-        return Check(
-            "gpu",
-            status,
-            f"the server does not list {model} as loaded",
-            model,
-            "on_cpu" if required else None,
-            threshold=required,
-            remedy="look at 'ollama ps'; a model derived from another one shows under the other's name"
-            if required
-            else None,
-        )
-    share = run.size_vram / run.size if run.size else 0.0
-    reason = f"{share:.0%} of {model} is in GPU memory"
-    value = round(100 * share, 1)
-    if not required or share >= 1:
-        return Check("gpu", OK, reason, model, None, value, 100 if required else None, "%")
-    if share > 0:
-        remedy = "take a smaller model or context, or unload others"
-        return Check("gpu", WARNING, reason, model, None, value, 100, "%", remedy)
-    return Check(
-        "gpu",
-        FAILED,
-        f"{model} runs on the CPU",
-        model,
-        "on_cpu",
-        value,
-        100,
-        "%",
-        "read the reasons of gpu_info; if the GPU vanished from the container, recreate it",
-    )
-
-
-# What the server says when the process that holds a model died under it.
-_RUNNER_DIED = re.compile(r"terminated|unexpected EOF|signal: |exit code|runner")
-
-
-def failed_load(error: errors.OllamaError, model: str, limit: float) -> Check:
-    """Judge a load that did not end well; `limit` in seconds."""
-    if isinstance(error, (errors.ServerTimeout, errors.DeadlinePassed)):
-        return Check(
-            "load",
-            FAILED,
-            f"{model} was not loaded within {limit:g} s",
-            model,
-            "loading",
-            threshold=limit,
-            unit="s",
-            remedy="raise load_timeout (a client that leaves aborts the load), or see whether another load hangs",
-        )
-    return _failed_request("load", error, model)
-
-
-def failed_answer(error: errors.OllamaError, model: str, limit: float, tokens: int) -> Check:
-    """Judge an answer that did not end well; `tokens` had arrived by then, `limit` in seconds."""
-    if isinstance(error, (errors.ServerTimeout, errors.DeadlinePassed)):
-        remedy = (
-            "see what else loads the host, or raise max_seconds"
-            if tokens
-            else "its runner hangs or others wait before it; if that stays, restart the server"
-        )
-        return Check(
-            "answer",
-            FAILED,
-            f"{model} is loaded and gave {tokens or 'no'} token{'' if tokens == 1 else 's'} within {limit:g} s",
-            model,
-            "slow" if tokens else "hung",
-            tokens,
-            limit,
-            "s",
-            remedy,
-        )
-    return _failed_request("answer", error, model)
-
-
-def _failed_request(name: str, error: errors.OllamaError, model: str) -> Check:
-    if isinstance(error, errors.BadAnswer) and _RUNNER_DIED.search(error.error or ""):
-        return Check(
-            name,
-            FAILED,
-            f"the process that runs {model} died: {error.error}",
-            model,
-            "runner_failed",
-            remedy="look for an out-of-memory kill (kernel log, memory.events of the container) and at memory and pids limits",
-        )
-    return failed_request(name, error, model)
-
-
-def failed_list(error: errors.OllamaError) -> Check:
-    """Judge that /api/ps did not answer; while a runner hangs it blocks for up to 30 s (0.32)."""
-    if isinstance(error, (errors.ServerTimeout, errors.DeadlinePassed)):
-        return Check(
-            "load",
-            FAILED,
-            "the server answers, but does not tell which models are loaded: the process of one hangs",
-            verdict="hung",
-            remedy="find the model that does not answer and restart the server if it stays so",
-        )
-    return failed_request("load", error)

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import keep_alive
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
 
@@ -54,6 +56,8 @@ def gather(
     if details:
         for model in models:
             model["show"] = _show(client, model["name"], warnings)
+            # Servers below 0.30 tell it only here.
+            model["capabilities"] = model["capabilities"] or (model["show"] or {}).get("capabilities")
     if check_updates:
         asked = [name for name, item in listed if not item.get("remote_model") and not name.reserved_tag]
         offers = {key: offer(answer) for key, answer in registry.manifests(asked).items()}
@@ -61,7 +65,10 @@ def gather(
             model.update(update_facts(model["digest"], offers.get(name.key)))
     there = {name.key for name, _item in listed}
     missing = [name.short for key, name in (wanted or {}).items() if key not in there]
-    return {"version": version, "models": models, "running": running, "missing": missing}, warnings
+    result = {"version": version, "models": models, "running": running, "missing": missing}
+    if check_updates:
+        result["outdated"] = [model["name"] for model in models if model["outdated"]]
+    return result, warnings
 
 
 def model_facts(name: ModelName, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +99,11 @@ def update_facts(digest: str, answer: Offer | None) -> dict[str, Any]:
 def running_facts(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the loaded models, sorted by name; sizes in bytes."""
     keys = ("digest", "size", "size_vram", "context_length", "expires_at")
-    facts = [{"name": str(item.get("name", "")), **{key: item.get(key) for key in keys}} for item in items]
+    now = datetime.now(timezone.utc)
+    facts: list[dict[str, Any]] = []
+    for item in items:
+        fact = {"name": str(item.get("name", "")), **{key: item.get(key) for key in keys}}
+        facts.append({**fact, "pinned": keep_alive(dict(item), now) == -1})
     return sorted(facts, key=lambda fact: str(fact["name"]).lower())
 
 

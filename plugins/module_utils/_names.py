@@ -155,6 +155,11 @@ def parse_digest(text: str) -> str:
     return digest
 
 
+def is_digest(value: object) -> bool:
+    """Tell whether something is a digest in the form of :func:`parse_digest`."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
 def matches(name: ModelName, patterns: Iterable[str]) -> bool:
     """Tell whether a shell pattern covers the name: with or without tag, with or without default host and namespace.
 

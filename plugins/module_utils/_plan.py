@@ -6,156 +6,45 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, LATEST, Desired, refuse
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    CLEANUP,
+    DELETE,
+    NO_OFFER,
+    NO_RULES,
+    PULL,
+    UNKNOWN,
+    UPDATE,
+    Action,
+    Draft,
+    Held,
+    Offer,
+    Plan,
+    Rules,
+    guard_name,
+    hold_name,
+    new_name,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
-    RESERVED_NAMESPACE,
     ModelName,
     matches,
-    parse_listed,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
-
-PULL, UPDATE, CREATE, COPY, DELETE, CLEANUP = "pull", "update", "create", "copy", "delete", "cleanup"
-
-#: A digest that only the run can tell.
-UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Held:
-    """One model that the server has; ``size`` in bytes, shared layers counted in every model."""
-
-    name: ModelName
-    digest: str
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What the source of a model says.
-
-    :param digest: what a pull would give, ``None`` if the source could not be read or does not have the model
-    :param digests: all digests under which a server may list that manifest
-    :param gone: the source was read and does not have the model
-    :param problem: why there is no digest, one sentence
-    """
-
-    digest: str | None = None
-    digests: frozenset[str] = frozenset()
-    size: int = 0
-    gone: bool = False
-    problem: str = ""
-
-    def same(self, one: str, other: str) -> bool:
-        """Tell whether two digests mean one manifest."""
-        return one == other or (one in self.digests and other in self.digests)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How far a run may go in removing what is not declared."""
-
-    exclusive: bool = False
-    protect: tuple[str, ...] = ()
-    max_delete: int = 5
-    allow_empty: bool = False
-    prune_local: bool = False
-
-
-@dataclass(frozen=True)
-class Action:
-    """One step. ``digest_after`` is ``None`` when the model is gone afterwards, ``bytes`` the model's size as listed."""
-
-    kind: str
-    name: ModelName
-    reason: str
-    digest_before: str | None = None
-    digest_after: str | None = None
-    bytes: int = 0
-    #: digest that must be there afterwards, and all that mean the same
-    wanted: frozenset[str] = frozenset()
-    #: what it is made from, with what over it, and what that changes
-    source: ModelName | None = None
-    recipe: Recipe | None = None
-    details: tuple[Difference, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Actions in order (fetch first, delete last), what is kept against ``exclusive``, and what the operator should know."""
-
-    actions: tuple[Action, ...] = ()
-    kept: tuple[tuple[ModelName, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def fetches(self) -> tuple[Action, ...]:
-        """The actions that pull."""
-        return tuple(action for action in self.actions if action.kind in (PULL, UPDATE))
-
-
-@dataclass
-class Draft:
-    """A plan in the making."""
-
-    fetches: list[Action] = field(default_factory=list)
-    derived: list[Action] = field(default_factory=list)
-    deletes: list[Action] = field(default_factory=list)
-    cleanups: list[Action] = field(default_factory=list)
-    kept: list[tuple[ModelName, str]] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def plan(self) -> Plan:
-        """Return the plan: fetch first, delete last.
-
-        :raises InvalidInput: with every reason not to begin
-        """
-        refuse(self.complaints)
-        actions = self.fetches + self.derived + self.deletes + self.cleanups
-        return Plan(tuple(actions), tuple(self.kept), tuple(self.warnings))
-
-
-NO_OFFER = Offer(problem="its source was not asked")
-
-
-def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
-    """Return the server's models by the key of their name; what cannot be a model name is left out."""
-    held: dict[str, Held] = {}
-    for item in tags:
-        try:
-            name = parse_listed(str(item.get("name", "")))
-        except InvalidName:
-            continue
-        held.setdefault(name.key, Held(name, str(item.get("digest", "")), int(item.get("size") or 0)))
-    return held
-
-
-def guard_name(name: ModelName) -> ModelName:
-    """Return the name under which the old model is kept while another one takes its place."""
-    return _internal(name, "guard")
-
-
-def new_name(name: ModelName) -> ModelName:
-    """Return the name under which a model is created before it takes its place."""
-    return _internal(name, "new")
-
-
-def _internal(name: ModelName, tag: str) -> ModelName:
-    label = hashlib.sha256(name.key.encode()).hexdigest()[:32]
-    return parse_listed(f"{RESERVED_NAMESPACE}/{label}:{tag}")
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (
+    NONE_MADE,
+    MadeHere,
+    replaceable,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, LATEST
 
 
 def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> list[Held]:
     """Return the models that ``exclusive`` is about: not declared, needed by a declared one, protected or internal."""
     declared = {item.name.key for item in desired} | {item.origin.name.key for item in desired if item.origin}
+    declared |= set(in_between(desired, rules.mirror))
     return [
         model
         for key, model in held.items()
@@ -167,7 +56,12 @@ def undeclared(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rule
 
 
 def questions(
-    desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules, *, predict: bool = False
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    rules: Rules,
+    *,
+    predict: bool = False,
+    made: MadeHere = NONE_MADE,
 ) -> list[ModelName]:
     """Return the names whose source has to be asked before a plan can be made.
 
@@ -176,7 +70,7 @@ def questions(
     asked: list[ModelName] = []
     for item in desired:
         there = held.get(item.name.key)
-        if item.state == ABSENT or item.origin is not None:
+        if item.state == ABSENT or not item.pulled:
             continue
         if item.digest is not None:
             needed = there is None or there.digest != item.digest
@@ -188,12 +82,17 @@ def questions(
             # The server keeps the spelling that it has.
             asked.append(there.name if there else item.name)
     if not rules.prune_local:
-        asked += [model.name for model in undeclared(desired, held, rules) if not model.name.reserved_tag]
+        again = replaceable(_staying(desired, held), made)
+        asked += [
+            model.name
+            for model in undeclared(desired, held, rules)
+            if not model.name.reserved_tag and model.name.key not in again
+        ]
     return asked
 
 
 def make_plan(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = NO_RULES
 ) -> Plan:
     """Return the actions that lead from what the server has to what is declared, without what is made from others.
 
@@ -204,29 +103,44 @@ def make_plan(
 
 
 def decide(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = Rules()
+    desired: Sequence[Desired],
+    held: Mapping[str, Held],
+    offers: Mapping[str, Offer],
+    rules: Rules = NO_RULES,
+    broken: Collection[str] = (),
+    made: MadeHere = NONE_MADE,
 ) -> Draft:
-    """Return what :func:`make_plan` is made of."""
+    """Return what :func:`make_plan` is made of.
+
+    :param broken: keys of models whose fetch is decided elsewhere
+    """
     draft = Draft()
+    passing = in_between(desired, rules.mirror)
     for item in desired:
         there = held.get(item.name.key)
         offer = offers.get(item.name.key, NO_OFFER)
         if item.state == ABSENT:
             if there:
                 draft.deletes.append(_delete(there, "declared absent"))
-        elif item.origin is None:
+        elif item.pulled and item.name.key not in broken:
             action, complaint = _fetch(item, there, offer)
+            if action:
+                via, complaint = fetched_as(action.name, rules.mirror, passing)
+                action = replace(action, via=via)
             if complaint:
                 draft.complaints.append(complaint)
             elif action:
                 draft.fetches.append(action)
                 if item.name.key in offers and offer.digest is None:
                     draft.warnings.append(_unread(item, there, offer))
-        for left_over in (held.get(new_name(item.name).key), held.get(guard_name(item.name).key)):
+        place = at_mirror(item.name, rules.mirror).key
+        unfinished = [place] if place in passing else []
+        for key in [made(item.name).key for made in (new_name, guard_name, hold_name)] + unfinished:
+            left_over = held.get(key)
             if left_over:
                 reason = f"left over from an interrupted run for {item.name}"
                 draft.cleanups.append(replace(_delete(left_over, reason), kind=CLEANUP))
-    pruned, draft.kept = _prune(desired, held, offers, rules)
+    pruned, draft.kept = _prune(desired, held, offers, rules, made)
     draft.deletes += pruned
     if rules.exclusive and not rules.allow_empty and not any(item.state != ABSENT for item in desired):
         draft.complaints.append(
@@ -272,7 +186,8 @@ def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | No
         reason = "the source cannot be read from here, so it is pulled and compared"
     after = item.digest or offer.digest or UNKNOWN
     kind = UPDATE if there else PULL
-    return Action(kind, there.name if there else item.name, reason, before, after, offer.size, wanted), ""
+    name = there.name if there else item.name
+    return Action(kind, name, reason, before, after, offer.size, wanted, blobs=offer.blobs), ""
 
 
 def _unread(item: Desired, there: Held | None, offer: Offer) -> str:
@@ -285,22 +200,29 @@ def _delete(model: Held, reason: str) -> Action:
 
 
 def _prune(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules
+    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules, made: MadeHere
 ) -> tuple[list[Action], list[tuple[ModelName, str]]]:
     """Return what ``exclusive`` removes, and what it keeps because it could not be had again."""
     removed: list[Action] = []
     kept: list[tuple[ModelName, str]] = []
+    again = replaceable(_staying(desired, held), made)
     for model in undeclared(desired, held, rules):
         offer = offers.get(model.name.key, NO_OFFER)
         if model.name.reserved_tag:
             kept.append((model.name, "its tag is reserved, so that the API would delete another model"))
-        elif rules.prune_local or model.digest in offer.digests:
+        elif rules.prune_local or model.digest in offer.digests or model.name.key in again:
             removed.append(_delete(model, "not declared"))
         elif offer.digest:
             kept.append((model.name, f"its source no longer serves this digest but {offer.digest}"))
         else:
             kept.append((model.name, offer.problem))
     return removed, kept
+
+
+def _staying(desired: Sequence[Desired], held: Mapping[str, Held]) -> dict[str, str]:
+    """Return the digests of the models that nobody wants to be gone."""
+    absent = {item.name.key for item in desired if item.state == ABSENT}
+    return {key: model.digest for key, model in held.items() if key not in absent and not model.name.internal}
 
 
 def predict(held: Mapping[str, Held], plan: Plan) -> dict[str, Held]:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a server what `_health.py` and `_inference.py` judge. Knows the order of the requests, and nothing of Ansible."""
+"""Asks a server what `_health.py` judges. Knows the order of the requests, and nothing of Ansible.
+
+Models are run in `_trial.py`; what the host tells comes from `_outside.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,18 @@ from typing import Any
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health as health
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _inference as inference
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _run as run
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._certificate import check_certificate
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._cgroup import check_memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Check, Wanted
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Wanted
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Host, Places
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._trial import Trial, list_loaded
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import FAILED, FINAL_VERDICTS, HEALTHY, Check
 
 LEVELS = ("live", "ready", "inference")
+LIVE_CHECKS = ("tcp", "tls", "http", "api", "version", "certificate")
 
 
 @dataclass(frozen=True)
@@ -28,13 +38,15 @@ class Question:
 
     level: str = "ready"
     min_version: str = "0.17.1"
+    min_certificate_days: int = 14
     models: tuple[Wanted, ...] = ()
     require_cloud_disabled: bool = False
     store_path: str | None = None
     min_free: int = 0
     inference_models: tuple[ModelName, ...] = ()
     allow_load: bool = False
-    limits: inference.Limits = field(default_factory=inference.Limits)
+    limits: run.Limits = field(default_factory=run.Limits)
+    places: Places = field(default_factory=Places)
 
 
 @dataclass
@@ -44,7 +56,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     version: str | None = None
     models: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[inference.Measurement] = field(default_factory=list)
+    runs: list[run.Measurement] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
@@ -54,26 +66,43 @@ class Report:
 def probe(client: OllamaClient, question: Question) -> Report:
     """Ask the server up to the wanted level; a request that fails ends only what needs its answer."""
     report = Report()
+    started = time.monotonic()
     try:
         report.version = client.version()
     except errors.OllamaError as error:
-        report.checks.append(health.failed_request("api", error))
+        report.checks += health.check_first_request(client.url, time.monotonic() - started, client.timeout, error)
         return report
-    report.checks.append(Check("api", health.OK, f"an Ollama server answers at {client.url}"))
+    report.checks += health.check_first_request(client.url, time.monotonic() - started, client.timeout)
     report.checks.append(health.check_version(report.version, question.min_version))
+    if client.url.startswith("https:"):
+        now = datetime.now(timezone.utc)
+        report.checks.append(check_certificate(client.certificate, now, question.min_certificate_days))
     if question.level == "live":
         return report
+    host = Host(question.places)
+    before = host.memory()
+    _serve(client, question, report, host)
+    after = host.memory()
+    if before is not None and after is not None:
+        # First, for it is the cause of what follows.
+        place = next((n for n, check in enumerate(report.checks) if check.name not in LIVE_CHECKS), len(report.checks))
+        report.checks.insert(place, check_memory(before, after))
+    return report
+
+
+def _serve(client: OllamaClient, question: Question, report: Report, host: Host) -> None:
+    """Look at the models, and let some answer if so wanted; appends to the report."""
     try:
         report.models = client.tags()
     except errors.OllamaError as error:
         report.checks.append(health.failed_request("model", error))
-        return report
+        return
     shown: dict[str, dict[str, Any]] = {}
-    report.checks += _ready(client, question, report.models, shown)
+    ready = _ready(client, question, report.models, shown)
+    report.checks += ready
     # A model that is missing or broken is not worth a load.
-    if question.level == "inference" and report.verdict == health.HEALTHY:
-        _infer(client, question, report, shown)
-    return report
+    if question.level == "inference" and not any(check.status == FAILED for check in ready if check.name == "model"):
+        _infer(client, question, report, host, shown)
 
 
 def _ready(
@@ -118,12 +147,12 @@ def free_bytes(path: str) -> int | None:
         return None
 
 
-def _infer(client: OllamaClient, question: Question, report: Report, shown: dict[str, dict[str, Any]]) -> None:
+def _infer(client: OllamaClient, question: Question, report: Report, host: Host, shown: dict[str, Any]) -> None:
     """Run the models that are to prove inference; appends to the report."""
     try:
-        loaded = client.ps()
+        loaded = list_loaded(client)
     except errors.OllamaError as error:
-        report.checks.append(inference.failed_list(error))
+        report.checks.append(run.failed_list(error))
         return
     declared = [wanted.name for wanted in question.models]
     chosen = inference.choose_models(
@@ -132,111 +161,18 @@ def _infer(client: OllamaClient, question: Question, report: Report, shown: dict
     if isinstance(chosen, Check):
         report.checks.append(chosen)
         return
-    for name in chosen:
+    for number, name in enumerate(chosen):
         try:
             about = shown.get(name.key) or show(client, name.short)
         except errors.OllamaError as error:
             listed = health.find_model(name, report.models)
             report.checks.append(health.check_model(Wanted(name), listed, error))
             continue
-        entry = health.find_model(name, loaded)
-        checks, run = _run(client, name.short, entry, about, report.version or "", question.limits)
+        trial = Trial(client, name, report.models, about, report.version or "", question.limits, host)
+        checks, measured = trial.carry_out(question.allow_load, loaded if number == 0 else None)
         report.checks += checks
-        if run is not None:
-            report.runs.append(run)
-
-
-def _run(
-    client: OllamaClient,
-    model: str,
-    entry: dict[str, Any] | None,
-    about: dict[str, Any],
-    version: str,
-    limits: inference.Limits,
-) -> tuple[list[Check], inference.Measurement | None]:
-    """Load a model if it is not loaded (`entry`: its line in ps), let it answer, and leave memory as it was."""
-    embeds = inference.is_embedding_only(about)
-    now = datetime.now(timezone.utc)
-    load_seconds: float | None = None
-    stay: health.Number | None
-    if entry is not None and inference.is_staying(entry, now):
-        stay = inference.keep_alive(entry, now)
-    else:
-        started = time.monotonic()
-        try:
-            load = client.embed if embeds else client.generate
-            load(model, timeout=limits.load_timeout)
-        except errors.OllamaError as error:
-            return [inference.failed_load(error, model, limits.load_timeout)], None
-        load_seconds = time.monotonic() - started
-        try:
-            entry = health.find_model(parse_listed(model), client.ps())
-        except errors.OllamaError as error:
-            return [inference.failed_list(error)], None
-        stay = 0
-    fields: dict[str, Any] = {} if stay is None else {"keep_alive": stay}
-    options = inference.runner_options(entry, about, version)
-    answer = Answer()
-    started = time.monotonic()
-    try:
-        if embeds:
-            _embed(client, model, answer, {**fields, "options": options}, limits.max_seconds)
-        else:
-            options["num_predict"] = inference.MAX_TOKENS
-            _generate(client, model, answer, {**fields, "options": options}, limits.max_seconds)
-    except errors.OllamaError as error:
-        return [inference.failed_answer(error, model, limits.max_seconds, answer.pieces)], None
-    run = inference.Measurement(
-        model=model,
-        kind="embed" if embeds else "generate",
-        was_loaded=load_seconds is None,
-        seconds=time.monotonic() - started,
-        load_seconds=load_seconds,
-        seconds_to_first_token=answer.first_after,
-        tokens=answer.final.get("eval_count"),
-        tokens_per_second=inference.per_second(answer.final.get("eval_count"), answer.final.get("eval_duration")),
-        prompt_tokens=answer.final.get("prompt_eval_count"),
-        answer_length=answer.length,
-        size=(entry or {}).get("size"),
-        size_vram=(entry or {}).get("size_vram", 0) if entry else None,
-        context_length=(entry or {}).get("context_length"),
-    )
-    return inference.judge_run(run, limits), run
-
-
-@dataclass
-class Answer:
-    """What arrived of an answer; filled while it arrives, so that it tells how far a broken one came."""
-
-    pieces: int = 0
-    length: int = 0
-    first_after: float | None = None
-    final: dict[str, Any] = field(default_factory=dict)
-
-
-def _generate(client: OllamaClient, model: str, answer: Answer, fields: dict[str, Any], limit: float) -> None:
-    """Let a model write a few tokens within `limit` seconds altogether."""
-    started = time.monotonic()
-    body = {"model": model, "prompt": inference.PROMPT, "stream": True, **fields}
-    with client.stream("/api/generate", body, done=lambda line: bool(line.get("done")), timeout=limit) as stream:
-        stream.limit(started + limit - time.monotonic())
-        for line in stream:
-            # A model that thinks writes its first tokens there.
-            text = str(line.get("response") or "") + str(line.get("thinking") or "")
-            if text:
-                if answer.first_after is None:
-                    answer.first_after = time.monotonic() - started
-                answer.pieces += 1
-                answer.length += len(text)
-            if line.get("done"):
-                answer.final = line
-
-
-def _embed(client: OllamaClient, model: str, answer: Answer, fields: dict[str, Any], limit: float) -> None:
-    """Let a model embed one sentence within `limit` seconds."""
-    answer.final = client.embed(model, timeout=limit, input=inference.PROMPT, **fields)
-    vectors = answer.final.get("embeddings") or [[]]
-    answer.pieces, answer.length = 1, len(vectors[0])
+        if measured is not None:
+            report.runs.append(measured)
 
 
 def wait_until_healthy(
@@ -262,6 +198,6 @@ def wait_until_healthy(
         report = ask(limit)
         attempts += 1
         left = started + wait_timeout - clock()
-        if report.verdict == health.HEALTHY or report.verdict in health.FINAL_VERDICTS or left <= wait_sleep:
+        if report.verdict == HEALTHY or report.verdict in FINAL_VERDICTS or left <= wait_sleep:
             return report, attempts, clock() - started
         pause(wait_sleep)

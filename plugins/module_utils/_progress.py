@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -112,7 +113,8 @@ class Tracker:
 
     def pulls(self) -> tuple[Pull, ...]:
         """Return the pulls that are under way."""
-        return tuple(self._pull(model, blobs) for model, blobs in self._running.items())
+        pulls = [self._pull(model, blobs) for model, blobs in self._running.items()]
+        return tuple(sorted(pulls, key=lambda pull: pull.number))
 
     def _pull(self, model: str, blobs: _Blobs) -> Pull:
         done = sum(blobs.done.values())
@@ -137,8 +139,11 @@ class ProgressFile:
     def __init__(self, path: str | None, now: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._now = now
+        self._sizes: dict[str, int] = {}
         self._tracker = Tracker({})
         self._written = 0.0
+        # Pulls in several threads report here.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> ProgressFile:
         self._write()
@@ -154,15 +159,29 @@ class ProgressFile:
                 continue
 
     def expect(self, sizes: Mapping[str, int]) -> None:
-        """Take the models that are to be pulled, with their bytes as far as they are known."""
-        self._tracker = Tracker(sizes)
+        """Take the models that are to be pulled, with their bytes as far as they are known; nothing is under way."""
+        with self._lock:
+            stale = self._tracker.pulls()
+            self._sizes = dict(sizes)
+            self._tracker = Tracker(sizes)
+            if stale:
+                self._write()
 
     def report(self, model: str, line: Mapping[str, Any]) -> None:
         """Take one status line of a pull; write at each new step, and once a second."""
-        now = self._now()
-        begins = self._tracker.feed(model, line, now)
-        if begins or now - self._written >= WRITE_INTERVAL:
-            self._write()
+        with self._lock:
+            now = self._now()
+            begins = self._tracker.feed(model, line, now)
+            if begins or now - self._written >= WRITE_INTERVAL:
+                self._write()
+
+    def wait(self, holder: str) -> None:
+        """Take note that another run is waited for, before the first pull.
+
+        :param holder: words for that run, the same at each call
+        """
+        model = next(iter(self._sizes), "models")
+        self.report(model, {"status": f"waiting for another run on this server, {holder}"})
 
     def _write(self) -> None:
         if not self._path:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 
 #: Longest pause between two attempts, seconds.
 MAX_PAUSE = 60.0
+#: Bytes per second that the slowest disks let a server verify.
+VERIFY_RATE = 50_000_000
 
 Report = Callable[[str, "dict[str, Any]"], None]
 
@@ -65,10 +68,14 @@ class Phase:
         self.begin(0.0)
         #: blob -> most bytes of it ever seen, over all attempts
         self._best: dict[str, int] = {}
+        #: blob -> its size
+        self._totals: dict[str, int] = {}
 
     def begin(self, now: float) -> None:
         """Begin an attempt: nothing is current; what was seen of the blobs stays known."""
         self.downloading = False
+        #: the server reads what it has fetched, and goes on with that when its client has left
+        self.verifying = False
         #: the attempt brought some blob further than ever before
         self.gained = False
         self._mark: tuple[str, int] | None = None
@@ -77,17 +84,24 @@ class Phase:
     def feed(self, line: dict[str, Any], now: float) -> None:
         """Take one status line."""
         digest, total = line.get("digest"), line.get("total")
+        self.verifying = str(line.get("status", "")).startswith("verifying")
         if not isinstance(digest, str) or not isinstance(total, int):
             self.downloading, self._mark = False, None
             return
         completed = int(line.get("completed") or 0)
         self.downloading = completed < total
+        self._totals[digest] = total
         if (digest, completed) != self._mark:
             self._mark, self._since = (digest, completed), now
         best = self._best.get(digest, 0)
         if completed > best:
             self._best[digest] = completed
             self.gained = True
+
+    @property
+    def verification(self) -> float:
+        """Seconds after which a verification that was left alone has surely ended."""
+        return sum(self._totals.values()) / VERIFY_RATE if self.verifying else 0.0
 
     def left(self, now: float, stall_timeout: float) -> float | None:
         """Return the seconds until the download counts as stalled, ``None`` where it cannot stall."""
@@ -102,30 +116,39 @@ def pull(
     limits: Limits = DEFAULT_LIMITS,
     report: Report | None = None,
     clock: Clock | None = None,
-) -> None:
-    """Pull a model; return when the server said ``success``.
+    until: float | None = None,
+) -> bool:
+    """Pull a model; return when the server said ``success``, and whether a blob had come with wrong bytes before.
 
     :param model: name as the server takes it
     :param insecure: the model's registry speaks plain http
     :param report: called with the model and each status line
+    :param until: the clock's time at which it has to end, where ``pull_timeout`` does not begin now
     :raises PullFailed: and its kinds, with cause and remedy
     :raises OllamaError: where the server itself is the trouble
     """
     clock = clock or Clock()
-    deadline = clock.now() + limits.pull_timeout
+    deadline = clock.now() + limits.pull_timeout if until is None else until
     phase = Phase()
     fruitless = 0
+    mismatch = False
     while True:
         phase.begin(clock.now())
         try:
             _attempt(client, model, insecure, phase, deadline, limits, report, clock)
-            return
+            return mismatch
         except errors.OllamaError as exc:
             failure = _named(exc, model, client.url)
+            # An error line is the server's own end; it goes on with a verification whose client has left.
+            left_alone = phase.verification if not isinstance(exc, errors.BadAnswer) else 0.0
         # A blob that came with wrong bytes begins anew, and its bytes are no progress.
-        gained = phase.gained and not isinstance(failure, errors.DigestMismatch)
+        wrong = isinstance(failure, errors.DigestMismatch)
+        mismatch = mismatch or wrong
+        gained = phase.gained and not wrong
         fruitless = 1 if gained else fruitless + 1
         pause = min(MAX_PAUSE, 2.0 ** (fruitless - 1)) * (0.5 + clock.random() / 2)
+        # A pull that begins before that has ended takes the blobs for verified; a wrong one would be removed under the model.
+        pause = max(pause, left_alone)
         if not failure.retry or fruitless > limits.retries or clock.now() + pause >= deadline:
             raise failure
         clock.sleep(pause)
@@ -167,6 +190,8 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) ->
     risk = (
         "" if phase.downloading else ", and the server was not downloading but preparing or verifying when it was cut"
     )
+    if phase.verifying:
+        risk += f". It goes on verifying, and trusts these blobs in a pull that begins before that has ended: wait {phase.verification:.0f} s"
     return errors.PullTimeout(
         f"pull of {model} did not end within pull_timeout, {limits.pull_timeout:g} s{risk}; check that the server still "
         "answers, then raise pull_timeout or run again: what was fetched stays there",
@@ -177,7 +202,7 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) ->
 def _named(exc: errors.OllamaError, model: str, url: str) -> errors.OllamaError:
     """Return the error of a pull by its cause: the server's words, or an end without success."""
     if isinstance(exc, errors.BadAnswer) and exc.error:
-        return errors.pull_error(model, exc.error, url=exc.url, http_status=exc.http_status)
+        return pull_error(model, exc.error, url=exc.url, http_status=exc.http_status)
     if isinstance(exc, errors.StreamBroken):
         return errors.PullFailed(
             f"pull of {model} ended without success: the server at {url} was stopped, or a proxy cut the connection; "

@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import cause, excerpt, is_loopback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import import_requests
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import import_requests
 
 ACCEPT = "application/vnd.docker.distribution.manifest.v2+json"
 MAX_MANIFEST = 4 * 1024 * 1024
@@ -27,6 +31,7 @@ THREADS = 8
 
 # Fill levels of the server's JSON decoder: white space after the JSON text is hashed only up to one of them.
 _DECODER_STEPS = (512, 1536, 3584, 7680)
+_BLOB = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,13 @@ class Manifest:
     :param digest: sha256 of the body, as a server lists it after a pull
     :param digests: the same, and what a server may show instead when white space ends the body
     :param size: bytes of all layers and the config, as a server lists it
+    :param blobs: size of each layer and of the config by digest; empty if one of them is not named as a blob is
     """
 
     digest: str
     digests: frozenset[str]
     size: int
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_manifest(body: bytes) -> Manifest:
@@ -55,18 +62,51 @@ def read_manifest(body: bytes) -> Manifest:
     cuts = [body, body.rstrip()]
     cuts += [body[:step] for step in _DECODER_STEPS if len(body) > step and not body[step:].strip()]
     digests = [f"sha256:{hashlib.sha256(cut).hexdigest()}" for cut in cuts]
-    return Manifest(digests[0], frozenset(digests), sum(int(part.get("size") or 0) for part in parts))
+    sizes = [int(part.get("size") or 0) for part in parts]
+    blobs = {str(part.get("digest")): size for part, size in zip(parts, sizes)}
+    if not all(_BLOB.fullmatch(digest) for digest in blobs):
+        blobs = {}
+    return Manifest(digests[0], frozenset(digests), sum(sizes), blobs)
+
+
+def read_retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds that a source asks to wait, ``None`` if it does not say so in a way that HTTP knows.
+
+    :param text: value of the header Retry-After: seconds, or a date
+    :param now: seconds since 1970
+    """
+    said = (text or "").strip()
+    if said.isdecimal():
+        # More digits are centuries, and more than a float holds.
+        return float(said[:12])
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - now)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
 
 
 class Registry:
-    """Reads manifests from wherever the names of the models point to.
+    """Reads manifests from wherever the names of the models point to, or from a mirror.
 
     :param insecure: ``host:port`` of registries that speak plain http
     :param ca_path: PEM file with the CA certificates to trust instead of the system's
     :param timeout: seconds for one request
+    :param mirror: ``host:port`` from which models of the default registry are fetched
+    :param retries: how often a source that asks to come back later is asked again
+    :param patience: seconds that this may take for one manifest
     """
 
-    def __init__(self, insecure: Sequence[str] = (), ca_path: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        insecure: Sequence[str] = (),
+        ca_path: str | None = None,
+        timeout: float = 30.0,
+        *,
+        mirror: str | None = None,
+        retries: int = 0,
+        patience: float = 0.0,
+        clock: Clock | None = None,
+    ) -> None:
         for host in insecure:
             if "/" in host or not host.strip():
                 raise errors.InvalidInput(
@@ -79,10 +119,14 @@ class Registry:
         self._insecure = {host.lower() for host in insecure}
         self._verify: bool | str = ca_path or True
         self._timeout = timeout
+        self._mirror = parse_mirror(mirror)
+        self._retries = retries
+        self._patience = patience
+        self._clock = clock or Clock()
 
     def is_insecure(self, name: ModelName) -> bool:
-        """Tell whether the model's registry is one that speaks plain http."""
-        return name.host.lower() in self._insecure
+        """Tell whether the registry that a model is fetched from is one that speaks plain http."""
+        return at_mirror(name, self._mirror).host.lower() in self._insecure
 
     def manifests(self, names: Iterable[ModelName]) -> dict[str, Manifest | errors.PullFailed]:
         """Return manifest or failure for each name, by its key; asks up to 8 at a time."""
@@ -99,42 +143,66 @@ class Registry:
             return exc
 
     def manifest(self, name: ModelName) -> Manifest:
-        """Return what the source serves for a name.
+        """Return what the source serves for a name; wait where the source asks for it.
 
         :raises SourceNotFound: if the source does not have it; everything else that is raised says that it could not be read
         """
+        deadline = self._clock.now() + self._patience
+        for _attempt in range(self._retries):
+            try:
+                return self._manifest(name)
+            except errors.SourceBusy as exc:
+                pause = (exc.retry_after or 0.0) + self._clock.random()
+                if exc.retry_after is None or self._clock.now() + pause >= deadline:
+                    raise
+                self._clock.sleep(pause)
+        return self._manifest(name)
+
+    def _manifest(self, name: ModelName) -> Manifest:
+        place = at_mirror(name, self._mirror)
+        who = f"the source of {name}" if place == name else f"the mirror of {name}"
         scheme = "http" if self.is_insecure(name) else "https"
-        url = f"{scheme}://{name.host}/v2/{name.namespace}/{name.model}/manifests/{name.tag}"
-        status, body = self._get(name, url)
+        url = f"{scheme}://{place.host}/v2/{place.namespace}/{place.model}/manifests/{place.tag}"
+        status, body, retry_after = self._get(place.host, who, url)
         if status == 200:
             try:
                 return read_manifest(body)
             except ValueError as exc:
                 raise errors.SourceUnusable(
-                    f"the source of {name} answered {url} with something that is no manifest: {excerpt(_text(body))}",
+                    f"{who} answered {url} with something that is no manifest: {excerpt(_text(body))}",
                     url=url,
                     http_status=status,
                 ) from exc
         kind: type[errors.PullFailed] = errors.SourceFailed
         if status == 404:
             kind, said = errors.SourceNotFound, "does not have it; check name and tag"
+            if place != name:
+                said += ", and bring the model there if it is missing"
+        elif status == 400 and re.search(errors.HTTP_TO_HTTPS, _text(body)):
+            kind, said = errors.SourceTLSFailure, "wants TLS; take it out of insecure_registries"
         elif status in (400, 401, 403):
             kind, said = errors.SourceRefused, f"refuses to show it ({status})"
         elif status == 412:
             kind, said = errors.NewerServerWanted, "gives it to newer versions of Ollama only (412)"
         elif status == 429:
             kind, said = errors.SourceBusy, "limits the rate (429); try again later or use a mirror"
+            if retry_after is not None:
+                said += f"; it asks to wait {retry_after:.0f} s"
         else:
             said = f"answered {status} {excerpt(_text(body))}"
-        raise kind(f"the source of {name}, {url}, {said}", url=url, http_status=status, error=_text(body)[:500] or None)
+        failure = kind(f"{who}, {url}, {said}", url=url, http_status=status, error=_text(body)[:500] or None)
+        if isinstance(failure, errors.SourceBusy):
+            failure.retry_after = retry_after
+        raise failure
 
-    def _get(self, name: ModelName, url: str) -> tuple[int, bytes]:
+    def _get(self, host: str, who: str, url: str) -> tuple[int, bytes, float | None]:
+        """Return status and body of an answer, and the seconds that the source asks to wait."""
         requests = import_requests()
         deadline = time.monotonic() + self._timeout
         body = b""
         # A session of its own for each request: they are not made for use by several threads.
         with requests.Session() as session:
-            session.trust_env = not is_loopback(name.host.rsplit(":", 1)[0])
+            session.trust_env = not is_loopback(host.rsplit(":", 1)[0])
             try:
                 response = session.get(
                     url,
@@ -147,20 +215,18 @@ class Registry:
                 for chunk in response.iter_content(64 * 1024):
                     body += chunk
                     if len(body) > MAX_MANIFEST or time.monotonic() > deadline:
-                        raise errors.SourceUnreachable(
-                            f"the source of {name}, {url}, sends without end or too slowly", url=url
-                        )
+                        raise errors.SourceUnreachable(f"{who}, {url}, sends without end or too slowly", url=url)
             except requests.exceptions.SSLError as exc:
                 raise errors.SourceTLSFailure(
-                    f"TLS with the source of {name} failed: {cause(exc)}; a private CA belongs into registry_ca_path, "
+                    f"TLS with {who}, {url}, failed: {cause(exc)}; a private CA belongs into registry_ca_path, "
                     "a registry with plain http into insecure_registries",
                     url=url,
                 ) from exc
             except (requests.exceptions.RequestException, OSError) as exc:
                 raise errors.SourceUnreachable(
-                    f"the source of {name}, {url}, cannot be reached from here: {cause(exc)}", url=url
+                    f"{who}, {url}, cannot be reached from here: {cause(exc)}", url=url
                 ) from exc
-        return int(response.status_code), body
+        return int(response.status_code), body, read_retry_after(response.headers.get("Retry-After"), time.time())
 
 
 def _no_auth(request: Any) -> Any:

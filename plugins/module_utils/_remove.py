@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 
 #: Seconds between two looks at whether a model has left the memory.

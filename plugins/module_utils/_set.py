@@ -2,38 +2,48 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the options of ``ollama_model`` to its result: ask, plan, and, outside check mode, carry out."""
+"""From the options of ``ollama_model`` to a plan, and what there is to tell in the end."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import (
-    Done,
-    Executor,
-    action_result,
-    predicted,
-)
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     Held,
     Offer,
     Plan,
     Rules,
     held_models,
-    predict,
-    questions,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done, action_result
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
+    Memory,
+    conflicts,
+    residences,
+    with_memory,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import limit_complaints
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
+    NO_CARE,
+    Care,
+    care_from_params,
+    take_stock,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,14 @@ class Wanted:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     allow_vulnerable: bool = False
+    #: how many models may be fetched at the same time
+    parallel: int = 1
+    #: seconds to wait for another run that works on the server
+    lock_timeout: float = 0.0
+    care: Care = NO_CARE
+    memory: Memory = field(default_factory=Memory)
+    #: where what was made here is kept
+    state_dir: str | None = None
 
 
 @dataclass
@@ -60,7 +78,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether any action changed a digest."""
+        """Whether any action changed a digest, repaired a model, or changed what is in memory."""
         return any(done.changed for done in self.done)
 
     def as_result(self, *, diff: bool = False) -> dict[str, Any]:
@@ -87,17 +105,10 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
 
     :raises InvalidInput: with everything that is wrong with them
     """
-    complaints = [
-        f"{option} is {params[option]}; wanted {least}"
-        for option, bad, least in (
-            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
-            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
-            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
-            ("retries", params["retries"] < 0, "0 or more"),
-            ("max_delete", params["max_delete"] < 0, "0 or more"),
-        )
-        if bad
-    ]
+    complaints = limit_complaints(params)
+    care = care_from_params(params, complaints)
+    if params["state_dir"] and not os.path.isabs(params["state_dir"]):
+        complaints.append(f"state_dir is '{params['state_dir']}'; wanted an absolute path")
     entries = params["models"]
     if entries is None:
         entries = [{"name": name} for name in params["name"] or []]
@@ -108,6 +119,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         if not complaints:
             raise
         complaints.append(exc.message)
+    complaints += conflicts(desired)
     refuse(complaints)
     rules = Rules(
         exclusive=params["exclusive"],
@@ -115,61 +127,20 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         max_delete=params["max_delete"],
         allow_empty=params["allow_empty"],
         prune_local=params["prune_local"],
+        mirror=parse_mirror(params["registry_mirror"]),
     )
     limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
-    return Wanted(tuple(desired), rules, limits, params["allow_vulnerable_version"])
-
-
-def converge(
-    client: OllamaClient,
-    registry: Registry,
-    wanted: Wanted,
-    result: Result,
-    *,
-    check_mode: bool = False,
-    defer: bool = False,
-    known: Mapping[str, Any] | None = None,
-    progress: ProgressFile | None = None,
-) -> None:
-    """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
-
-    :param defer: where something is to be pulled, only tell so in ``result.work_due``
-    :param known: ``offers`` of a ``work_due``, so that no source is asked again
-    :param progress: what is told of the pulls
-    :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
-    """
-    seen = look(client, registry, wanted, known or {}, predict=check_mode)
-    held, plan = seen.held, seen.plan
-    result.before = result.after = public(held)
-    result.kept = list(plan.kept)
-    result.warnings = list(plan.warnings)
-    if not plan.actions:
-        return
-    warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
-    if warning:
-        result.warnings.append(warning)
-    if check_mode:
-        result.done = [predicted(action) for action in plan.actions]
-        result.after = predict(held, plan)
-        return
-    sizes = {action.name.short: action.bytes for action in plan.fetches}
-    if defer and sizes:
-        result.warnings = []
-        result.work_due = {
-            "seconds": longest(plan, wanted.limits, client.timeout),
-            "offers": {key: {**asdict(value), "digests": sorted(value.digests)} for key, value in seen.offers.items()},
-        }
-        return
-    report = None
-    if progress:
-        progress.expect(sizes)
-        report = progress.report
-    executor = Executor(client, held, insecure=registry.is_insecure, limits=wanted.limits, report=report)
-    outcome = executor.run(plan)
-    result.done = outcome.done
-    result.after = public(outcome.held)
-    if outcome.failures:
-        raise _together(outcome.failures)
+    return Wanted(
+        tuple(desired),
+        rules,
+        limits,
+        params["allow_vulnerable_version"],
+        parallel=params["parallel"],
+        lock_timeout=params["lock_timeout"],
+        care=care,
+        memory=Memory(residences(desired), params["load_timeout"]),
+        state_dir=params["state_dir"],
+    )
 
 
 @dataclass(frozen=True)
@@ -180,23 +151,53 @@ class Seen:
     offers: dict[str, Offer]
     plan: Plan
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The models that are to be pulled or uploaded, with their bytes as far as they are known."""
+        return {action.name.short: action.bytes for action in (*self.plan.fetches, *self.plan.imports)}
+
 
 def look(
-    client: OllamaClient, registry: Registry, wanted: Wanted, known: Mapping[str, Any], *, predict: bool = False
+    client: OllamaClient,
+    registry: Registry,
+    wanted: Wanted,
+    known: Mapping[str, Any],
+    *,
+    predict: bool = False,
+    local: Local = NOTHING_LOCAL,
+    tags: list[dict[str, Any]] | None = None,
 ) -> Seen:
     """Ask server and sources for what has to be known, and make the plan; changes nothing.
 
     :param known: answers of sources that were asked before
     :param predict: ask also for what a run would learn by itself
+    :param local: what is known on this host
+    :param tags: the server's list of its models, if it was asked for just now
     :raises OllamaError: if it cannot be done
     """
-    held = held_models(client.tags())
+    held = held_models(client.tags() if tags is None else tags)
     offers = {key: offer_from(value) for key, value in known.items()}
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict)
-    answers = registry.manifests([name for name in asked if name.key not in offers])
+    stock = take_stock(client, wanted.care, wanted.desired, held)
+    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges, made=local.made)
+    asked += [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
+    _ask(registry, asked, offers)
+    shown = _shown(client, to_show(wanted.desired, held, stock))
+    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
+    together = wanted.parallel > 1 and len(plan.fetches) > 1
+    # Which models may be fetched at the same time, their blobs tell.
+    if together and _ask(registry, [action.name for action in plan.fetches], offers):
+        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
+    declared = wanted.memory.residences
+    if declared:
+        plan = with_memory(plan, declared, held, client.ps(), datetime.now(timezone.utc))
+    return Seen(held, offers, plan)
+
+
+def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer]) -> bool:
+    """Ask the sources of those models whose offers are not known; tell whether there were any."""
+    answers = registry.manifests([name for name in names if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
-    shown = _shown(client, to_show(wanted.desired, held))
-    return Seen(held, offers, plan_all(wanted.desired, held, offers, wanted.rules, shown))
+    return bool(answers)
 
 
 def public(held: Mapping[str, Held]) -> dict[str, Held]:
@@ -204,15 +205,10 @@ def public(held: Mapping[str, Held]) -> dict[str, Held]:
     return {key: model for key, model in held.items() if not model.name.internal}
 
 
-def longest(plan: Plan, limits: Limits, timeout: float) -> float:
-    """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
-    return len(plan.fetches) * limits.pull_timeout + (len(plan.actions) + 1) * 10 * timeout
-
-
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
-        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size)
+        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size, blobs=answer.blobs)
     return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
 
 
@@ -228,12 +224,12 @@ def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
 
 
 def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
-    """Return what the server shows of some models, ``None`` for those whose files are missing."""
+    """Return what the server shows of some models, ``None`` for those whose files are missing or broken."""
     shown: dict[str, Any] = {}
     for name in names:
         try:
             shown[name.key] = client.show(name.short)
-        except errors.ModelNotFound:
+        except (errors.ModelNotFound, errors.BadAnswer):
             shown[name.key] = None
     return shown
 
@@ -251,14 +247,3 @@ def _fields(done: Iterable[Done], *, after: bool) -> str:
 
 def _lines(models: Iterable[Held]) -> str:
     return "".join(f"{model['name']} {model['digest']}\n" for model in model_results(models))
-
-
-def _together(failures: list[errors.OllamaError]) -> errors.OllamaError:
-    """Return one error for all failures of a run, of the kind of the first."""
-    first = failures[0]
-    if len(failures) == 1:
-        return first
-    listed = "; ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, 1))
-    return type(first)(
-        f"{len(failures)} models failed: {listed}", url=first.url, http_status=first.http_status, error=first.error
-    )

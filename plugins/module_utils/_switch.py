@@ -7,11 +7,16 @@
 from __future__ import annotations
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    Action,
+    Held,
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import Action, Held, guard_name, new_name
 
 
 def alias(live: Live, action: Action) -> Held:
@@ -51,11 +56,19 @@ def create(live: Live, action: Action, *, timeout: float) -> Held:
             http_status=exc.http_status,
             error=exc.error,
         ) from exc
+    return take_place(live, action, new, str(base.name))
+
+
+def take_place(live: Live, action: Action, new: ModelName, source: str) -> Held:
+    """Let a model that was created under another name take the place of the one that is there, and return it.
+
+    :param source: what it was created from
+    """
     now = live.list()
     made, there = now.get(new.key), now.get(action.name.key)
     if made is None:
         raise errors.BadAnswer(
-            f"the creation of {action.name} from {base.name} ended with success, but the server does not list the model; "
+            f"the creation of {action.name} from {source} ended with success, but the server does not list the model; "
             "the server's disk may be full",
             url=live.client.url,
         )
@@ -66,6 +79,28 @@ def create(live: Live, action: Action, *, timeout: float) -> Held:
     if after is None or after.digest != made.digest:
         raise errors.BadAnswer(
             f"{action.name} was created with digest {made.digest}, but the server lists "
+            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
+            url=live.client.url,
+        )
+    return after
+
+
+def restore(live: Live, action: Action) -> Held:
+    """Take an interrupted exchange back: a model gets again what it had before, which the action's source has kept.
+
+    What had taken its place goes under another name first, so that its layers go with that name.
+    """
+    kept, there = _source(live, action), live.held.get(action.name.key)
+    replaced = new_name(action.name)
+    if there is not None:
+        live.client.copy(there.name.short, replaced.short)
+    live.client.copy(kept.name.short, action.name.short)
+    if there is not None:
+        live.client.delete(replaced.short)
+    after = live.list().get(action.name.key)
+    if after is None or after.digest != kept.digest:
+        raise errors.BadAnswer(
+            f"{action.name} should have its digest {kept.digest} again, from {kept.name}, but the server lists "
             f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
             url=live.client.url,
         )
@@ -84,15 +119,19 @@ def _source(live: Live, action: Action) -> Held:
     return source
 
 
-def switch(client: OllamaClient, source: ModelName, name: ModelName, there: Held | None) -> None:
+def switch(
+    client: OllamaClient, source: ModelName, name: ModelName, there: Held | None, aside: ModelName | None = None
+) -> None:
     """Copy a model over another one.
 
     A copy leaves the layers of what was there behind for good; a deletion takes them away if nobody else uses them.
     So the old model gets a second name first, which is deleted last.
+
+    :param aside: that second name, where it is not to be the guard's
     """
-    guard = guard_name(name)
+    aside = aside or guard_name(name)
     if there is not None:
-        client.copy(there.name.short, guard.short)
+        client.copy(there.name.short, aside.short)
     client.copy(source.short, name.short)
     if there is not None:
-        client.delete(guard.short)
+        client.delete(aside.short)

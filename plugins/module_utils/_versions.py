@@ -12,6 +12,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 
 #: First version without CVE-2026-7482 (reads the server's memory through a crafted GGUF).
 FLOOR = "0.17.1"
+#: First version that only refuses to load weights that it cannot read.
+SURVIVES_OTHER_WEIGHTS = (0, 30, 0)
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
@@ -22,6 +24,12 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
     numbers = (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
     return numbers if any(numbers) else None
+
+
+def dies_of_other_weights(version: str) -> bool:
+    """Tell whether a server panics over weights that it cannot read, at every start; one of unknown version might."""
+    numbers = parse_version(version)
+    return numbers is None or numbers < SURVIVES_OTHER_WEIGHTS
 
 
 def check_floor(version: str, url: str, *, allow_vulnerable: bool = False) -> str | None:

@@ -18,13 +18,16 @@ description:
   - To get the result of an unhealthy server without a failed task, use C(failed_when) as the examples show.
 extends_documentation_fragment:
   - alchemorsel.ollama.server
+  - alchemorsel.ollama.inference
+  - alchemorsel.ollama.outside
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.info_module
   - alchemorsel.ollama.attributes.actiongroup_ollama
 options:
   level:
     description:
-      - V(live) asks for the version, which is one request. The server must be Ollama, and no older than O(min_version).
+      - V(live) asks for the version, which is one request. The server must be Ollama, and no older than O(min_version), and
+        with https its certificate must last.
       - V(ready) also looks for the declared O(models), each by one request of its own, and at free space and the cloud
         switch if so wanted.
       - V(inference) also lets a model answer, by which a hung or killed runner shows, which no other request notices.
@@ -35,6 +38,12 @@ options:
     description: The oldest server that is accepted. Those below the default can be made to disclose memory (CVE-2026-7482).
     type: str
     default: 0.17.1
+  min_certificate_days:
+    description:
+      - Days that the certificate of an https O(url) must last. It is read from the connection, also if O(validate_certs=false).
+      - One that has ended is a failed connection, unless O(validate_certs=false).
+    type: int
+    default: 14
   models:
     description:
       - The models that must be there. Each is a name, or a dictionary with C(name) and, optionally, C(digest).
@@ -54,40 +63,6 @@ options:
     description: Free space that O(store_path) must have, in bytes or with a unit, such as V(20G).
     type: bytes
     default: 1G
-  inference_models:
-    description:
-      - The models that must answer at O(level=inference).
-      - If empty, one is chosen, a declared one that is loaded, else any that is loaded, else the smallest declared one,
-        else the smallest there is; those that only embed come last.
-    type: list
-    elements: str
-    default: []
-  allow_load:
-    description:
-      - Whether a model may be loaded for the check while others are loaded, which can evict one of them.
-      - Where no model is loaded, one is loaded in any case.
-    type: bool
-    default: false
-  load_timeout:
-    description:
-      - Time limit for loading a model, in seconds. Large models from slow disks need minutes.
-      - The server gives up a load whose client leaves, so a limit that is too short makes the load fail.
-    type: float
-    default: 300.0
-  max_seconds:
-    description: Time limit for the answer of a loaded model to a short prompt, in seconds.
-    type: float
-    default: 30.0
-  min_tokens_per_second:
-    description: Rate that a model must reach by the server's own counters, in tokens per second. Not judged if not given.
-    type: float
-  gpu:
-    description:
-      - V(required) fails where a model runs on the CPU, and warns where a part of it does, by the server's own account.
-      - V(any) only tells.
-    type: str
-    choices: [any, required]
-    default: any
   wait_timeout:
     description:
       - Time to wait for a healthy server, in seconds. V(0) asks once.
@@ -124,7 +99,32 @@ EXAMPLES = r"""
     level: inference
     inference_models: [llama3.2:3b]
     gpu: required
+    container: ollama
     min_tokens_per_second: 20
+    max_first_token_seconds: 2
+    min_context_length: 8192
+
+- name: Prove that a model gives a sensible answer
+  alchemorsel.ollama.ollama_health:
+    url: http://127.0.0.1:11435
+    level: inference
+    prompt: "What is two plus two? Answer with the number alone."
+    expect: "\\b(4|four)\\b"
+    max_tokens: 32
+
+- name: Prove that a server without a container is on the GPU, and tell kills for memory
+  alchemorsel.ollama.ollama_health:
+    level: inference
+    gpu: required
+    gpu_witness: log
+    log_path: /var/log/ollama.log
+    cgroup_path: /sys/fs/cgroup/system.slice/ollama.service
+
+- name: Have a certificate renewed a month before it ends
+  alchemorsel.ollama.ollama_health:
+    url: https://ollama.example.com
+    level: live
+    min_certificate_days: 30
 
 - name: Look at the health without failing for an unhealthy server
   alchemorsel.ollama.ollama_health:
@@ -151,9 +151,11 @@ verdict:
     - healthy
     - unreachable
     - tls_failure
+    - no_answer
     - not_ollama
     - refused
     - old_version
+    - certificate_expiring
     - low_space
     - cloud_on
     - model_missing
@@ -162,11 +164,16 @@ verdict:
     - busy
     - not_loaded
     - loading
+    - out_of_memory
     - runner_failed
     - hung
     - slow
     - empty_answer
+    - unexpected_answer
+    - short_context
     - on_cpu
+    - gpu_lost
+    - gpu_unproven
     - bad_answer
 checks:
   description: Everything that was looked at, in order.
@@ -177,9 +184,28 @@ checks:
     name:
       description: What was checked.
       type: str
-      choices: [api, version, space, cloud, model, load, answer, seconds, first_token, tokens_per_second, gpu]
+      choices:
+        - tcp
+        - tls
+        - http
+        - api
+        - version
+        - certificate
+        - memory
+        - space
+        - cloud
+        - model
+        - load
+        - answer
+        - expect
+        - seconds
+        - first_token
+        - tokens_per_second
+        - context_length
+        - gpu
+        - gpu_witness
     target:
-      description: The model or path that was checked, or V(null).
+      description: The model, path or cgroup that was checked, or V(null).
       type: str
     status:
       description: Outcome.
@@ -218,7 +244,9 @@ models:
   type: list
   elements: dict
 runs:
-  description: The models that answered, with their figures. Times in seconds, sizes in bytes.
+  description:
+    - The models that answered, with their figures. Times in seconds, sizes in bytes.
+    - C(durations) are the server's own, in nanoseconds; C(tokens_per_second) is C(tokens) by C(durations.eval).
   returned: if the server was asked
   type: list
   elements: dict
@@ -233,6 +261,7 @@ runs:
       tokens_per_second: 98.4
       prompt_tokens: 31
       answer_length: 42
+      durations: {total: 208112077, load: 1802333, prompt_eval: 41200110, eval: 162601625}
       size: 3367856128
       size_vram: 3367856128
       context_length: 4096
@@ -250,69 +279,30 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health, _probe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health, _health_options, _probe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
     client_from_params,
     fail,
     server_argument_spec,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import Limits
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import HEALTHY, WARNING
 
 
 def argument_spec() -> dict[str, Any]:
     return {
         **server_argument_spec(),
-        "level": {"type": "str", "choices": list(_probe.LEVELS), "default": "ready"},
-        "min_version": {"type": "str", "default": "0.17.1"},
-        "models": {"type": "list", "elements": "raw", "default": []},
-        "require_cloud_disabled": {"type": "bool", "default": False},
-        "store_path": {"type": "path"},
-        "min_free": {"type": "bytes", "default": "1G"},
-        "inference_models": {"type": "list", "elements": "str", "default": []},
-        "allow_load": {"type": "bool", "default": False},
-        "load_timeout": {"type": "float", "default": 300.0},
-        "max_seconds": {"type": "float", "default": 30.0},
-        "min_tokens_per_second": {"type": "float", "no_log": False},
-        "gpu": {"type": "str", "choices": ["any", "required"], "default": "any"},
-        "wait_timeout": {"type": "float", "default": 0.0},
-        "wait_sleep": {"type": "float", "default": 2.0},
+        **_health_options.health_argument_spec(),
+        **_health_options.inference_argument_spec(),
+        **_health_options.outside_argument_spec(),
     }
-
-
-def question_from_params(params: dict[str, Any]) -> _probe.Question:
-    """Return the question; raises InvalidInput for options that cannot work."""
-    for option in ("load_timeout", "max_seconds", "wait_sleep"):
-        if params[option] <= 0:
-            raise InvalidInput(f"{option} is {params[option]:g}; wanted a number of seconds above 0")
-    if params["wait_timeout"] < 0:
-        raise InvalidInput(f"wait_timeout is {params['wait_timeout']:g}; wanted 0 or a number of seconds")
-    if not _health.version_key(params["min_version"]):
-        raise InvalidInput(f"min_version is '{params['min_version']}'; wanted a version such as 0.17.1")
-    return _probe.Question(
-        level=params["level"],
-        min_version=params["min_version"],
-        models=tuple(_health.wanted_models(params["models"])),
-        require_cloud_disabled=params["require_cloud_disabled"],
-        store_path=params["store_path"],
-        min_free=params["min_free"],
-        inference_models=tuple(parse_name(name) for name in params["inference_models"]),
-        allow_load=params["allow_load"],
-        limits=Limits(
-            load_timeout=params["load_timeout"],
-            max_seconds=params["max_seconds"],
-            min_tokens_per_second=params["min_tokens_per_second"],
-            gpu_required=params["gpu"] == "required",
-        ),
-    )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     params = module.params
     try:
-        question = question_from_params(params)
+        question = _health_options.question_from_params(params)
         client = client_from_params(params)
     except OllamaError as error:
         fail(module, error)
@@ -323,7 +313,7 @@ def main() -> None:
 
     waits = (params["timeout"], params["wait_timeout"], params["wait_sleep"])
     report, attempts, waited = _probe.wait_until_healthy(ask, *waits)
-    healthy = report.verdict == _health.HEALTHY
+    healthy = report.verdict == HEALTHY
     result: dict[str, Any] = {
         "changed": False,
         "msg": _health.sentence(client.url, report.version, report.checks, params["wait_timeout"], attempts),
@@ -338,7 +328,7 @@ def main() -> None:
         "waited_seconds": round(waited, 3),
     }
     for check in report.checks:
-        if check.status == _health.WARNING:
+        if check.status == WARNING:
             module.warn(f"{client.url}: {check.reason}; {check.remedy}")
     if healthy:
         module.exit_json(**result)

@@ -10,13 +10,19 @@ module: ollama_model
 short_description: The set of models of an Ollama server
 version_added: 0.1.0
 description:
-  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models and aliases from others,
-    and removing what is not wanted.
-  - Whether something changed is decided by the digests of the models before and after.
-  - Models are fetched first, in the order of their declaration. Then others are created from them and aliases are switched, each after
-    what it needs. Models are removed last. All that comes after the fetches is done only if nothing has failed before.
+  - Makes an Ollama server have the declared models, by pulling what is missing or outdated, creating models from files and from others,
+    switching aliases, and removing what is not wanted.
+  - Whether something changed is decided by the digests of the models before and after, and by what is in memory.
+  - Models are fetched first, in the order of their declaration, then created from files. Then others are created from them and aliases are
+    switched, each after what it needs. Then models are unloaded and loaded. Models are removed last. All that comes after fetches and
+    files is done only if nothing has failed before.
     A model is unloaded before it is removed.
-  - Where nothing is to be done, the server gets one single request, and one for each created model and each base of such models.
+  - What an interrupted run left on the server is removed, and a model that it had replaced without coming to its end gets back what
+    it had, also for models that are no longer declared.
+  - Where nothing is to be done, the server gets one single request, one more if O(models[].loaded) or O(models[].keep_alive) is used, and one
+    for each created model and each base of such models.
+  - Models with broken files are repaired where they are seen, which needs O(store_path) or O(verify). What cannot fit on the disk or into
+    the memory is not begun, see O(min_free) and O(memory_limit).
   - This module is not aware of loops. Declare all models in one task, above all with O(exclusive).
 author:
   - Alchemorsel contributors (@alchemorsel)
@@ -27,6 +33,9 @@ extends_documentation_fragment:
   - alchemorsel.ollama.models
   - alchemorsel.ollama.removal
   - alchemorsel.ollama.pulls
+  - alchemorsel.ollama.store
+  - alchemorsel.ollama.memory
+  - alchemorsel.ollama.state
   - alchemorsel.ollama.attributes
   - alchemorsel.ollama.attributes.actiongroup_ollama
 attributes:
@@ -35,6 +44,7 @@ attributes:
     details:
       - The sources of missing and outdated models are asked for their manifests; nothing is pulled.
       - A digest that only the run can tell is returned as V(unknown) and counts as a change.
+      - Files of models are hashed, nothing is uploaded and nothing recorded.
   diff_mode:
     support: full
   idempotent:
@@ -62,7 +72,8 @@ options:
     type: bool
     default: false
 notes:
-  - Pulls that somebody else starts on the same server at the same time cannot be seen.
+  - Only one run at a time changes a server, see O(lock_timeout). Runs on other machines, and pulls that somebody starts otherwise, cannot
+    be seen; let all runs for a server work on one and the same machine.
 seealso:
   - module: alchemorsel.ollama.ollama_model_info
   - module: alchemorsel.ollama.ollama_health
@@ -72,9 +83,7 @@ EXAMPLES = r"""
 - name: Two models
   alchemorsel.ollama.ollama_model:
     url: http://127.0.0.1:11435
-    name:
-      - llama3.2:3b
-      - nomic-embed-text
+    name: [llama3.2:3b, nomic-embed-text]
     state: present
 
 - name: Exactly these models and nothing else
@@ -82,26 +91,41 @@ EXAMPLES = r"""
     url: http://127.0.0.1:11435
     models:
       - name: llama3.2:3b
-      - name: mistral:7b
-        state: latest
+      - {name: mistral:7b, state: latest}
       - name: codellama:7b
         digest: sha256:8fdf8f752f6e80de33e82f381aba784c025982752cd1ae9377add66449d2225f
       - name: assistant
         from: llama3.2:3b
         system: You answer in one sentence.
-        parameters:
-          temperature: 0.2
-          num_ctx: 8192
-          stop:
-            - "###"
+        parameters: {temperature: 0.2, num_ctx: 8192, stop: ["###"]}
       - name: chat
         copy_of: assistant
-      - name: phi3
-        state: absent
+      - {name: phi3, state: absent}
     exclusive: true
-    protect:
-      - experiments/*
+    protect: [experiments/*]
     max_delete: 2
+
+- name: Which models are in memory, so that no request waits for a load
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - {name: llama3.2:3b, loaded: true}
+      - name: coder
+        from: codellama:7b
+        parameters: {num_ctx: 16384}
+        keep_alive: -1
+      - {name: mistral:7b, loaded: false}
+    load_timeout: 900
+
+- name: A model from a file of the host
+  alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
+    models:
+      - name: team/assistant:q4
+        gguf: /srv/ollama/preload/assistant-q4_k_m.gguf
+        system: You answer in one sentence.
+        parameters: {num_ctx: 8192}
+    state_dir: /var/lib/alchemorsel-ollama
 
 - name: No model at all
   alchemorsel.ollama.ollama_model:
@@ -114,12 +138,20 @@ EXAMPLES = r"""
 - name: A model from a registry that speaks plain HTTP, over a slow line
   alchemorsel.ollama.ollama_model:
     name: registry.example:5000/team/assistant:v2
-    insecure_registries:
-      - registry.example:5000
+    insecure_registries: [registry.example:5000]
     pull_timeout: 28800
     stall_timeout: 25
     progress_interval: 30
     retries: 10
+
+- name: Many models from a mirror, known under their own names, while another play may be at work on the server
+  alchemorsel.ollama.ollama_model:
+    name: "{{ small_models }}"
+    state: latest
+    registry_mirror: mirror.example:5000
+    insecure_registries: [mirror.example:5000]
+    parallel: 6
+    lock_timeout: 7200
 
 - name: What would an update bring, through a gateway with TLS and a key, from a registry with a private CA?
   alchemorsel.ollama.ollama_model:
@@ -136,11 +168,17 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: A server that cannot be updated yet
+- name: Broken models are repaired, and nothing is begun that does not fit on the disk or into the container's memory
   alchemorsel.ollama.ollama_model:
+    url: http://127.0.0.1:11435
     name: llama3.2:3b
-    allow_vulnerable_version: true
+    store_path: /var/lib/ollama/models
+    verify: true
+    min_free: 20G
+    memory_limit: 8G
+    allow_vulnerable_version: true  # a server that cannot be updated yet
     progress: false
+  become: true
 """
 
 RETURN = r"""
@@ -150,9 +188,7 @@ models:
   type: list
   elements: dict
   sample:
-    - name: llama3.2:3b
-      digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72
-      size: 2019393189
+    - {name: llama3.2:3b, digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72, size: 2019393189}
 actions:
   description: What was done, in order. In check mode what would be done.
   returned: success, and failures after the first action
@@ -164,8 +200,9 @@ actions:
       type: str
       returned: success
     action:
-      description: V(pull) of a missing model, V(update) of one that is there, V(create) of one from another, V(copy) to an alias,
-        V(delete), or V(cleanup) of what an interrupted run left behind.
+      description: V(pull) of a missing model, V(update) of one that is there, V(repair) of one with broken files, V(create) of one
+        from a file or from another, V(copy) to an alias, V(load) into memory for good, V(unload) out of it, V(delete), V(restore) of
+        a model that nobody declares and that an interrupted run had replaced, or V(cleanup) of what such a run left behind.
       type: str
       returned: success
     reason:
@@ -181,7 +218,8 @@ actions:
       type: str
       returned: success
     bytes:
-      description: Size of the model in bytes, as the server lists it. Layers that were there already were not transferred.
+      description: Size of the model in bytes, as the server lists it, before a creation from a file that of the file. Layers and
+        files that were there already were not transferred.
       type: int
       returned: success
     seconds:
@@ -189,7 +227,8 @@ actions:
       type: float
       returned: success
     changed:
-      description: Whether the digest changed.
+      description: Whether the digest changed, or broken files were made whole. For V(load) and V(unload), whether there was something
+        to be done.
       type: bool
       returned: success
 kept:
@@ -197,11 +236,11 @@ kept:
   returned: success
   type: list
   elements: dict
-  sample:
-    - name: experiment:latest
-      reason: its source no longer has it
+  sample: [{name: experiment:latest, reason: its source no longer has it}]
 error_kind:
   description: Kind of the failure, such as V(ServerUnreachable), V(NotOllama), V(InvalidInput), V(SourceNotFound) or V(DiskFull).
+    A load fails with V(LoadTimeout), V(NotEnoughMemory), V(RunnerDied), V(Evicted) (it was loaded, but another declared one left for it), V(ServerBusy),
+    or else V(LoadFailed).
   returned: failure
   type: str
   sample: SourceNotFound
@@ -228,6 +267,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import (
     client_from_params,
     fail,
+    memory_argument_spec,
     models_argument_spec,
     progress_argument_spec,
     pulls_argument_spec,
@@ -235,11 +275,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     removal_argument_spec,
     server_argument_spec,
     source_argument_spec,
+    state_argument_spec,
+    store_argument_spec,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import STATES
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, converge, wanted_from_params
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import look
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
 
 
 def argument_spec() -> dict[str, Any]:
@@ -251,6 +292,9 @@ def argument_spec() -> dict[str, Any]:
         **models_argument_spec(),
         **removal_argument_spec(),
         **pulls_argument_spec(),
+        **store_argument_spec(),
+        **memory_argument_spec(),
+        **state_argument_spec(),
         "name": {"type": "list", "elements": "str"},
         "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},
@@ -265,6 +309,25 @@ def main() -> None:
         required_one_of=[("models", "name")],
         supports_check_mode=True,
     )
+    try:
+        seen = look(module.params, diff=module._diff)
+    except OllamaError as exc:
+        fail(module, exc, changed=False)
+    if seen.result is not None:
+        module.exit_json(**seen.result)
+    work(module, seen.tags)
+
+
+def work(module: AnsibleModule, tags: list[dict[str, Any]] | None) -> None:
+    """Find out what is to be done, and do it.
+
+    :param tags: the server's list of its models, if it was asked for just now
+    """
+    # Late: most runs find nothing to do, and the host compiles every file anew for each of them.
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, wanted_from_params
+
     result = Result()
     try:
         wanted = wanted_from_params(module.params)
@@ -272,7 +335,7 @@ def main() -> None:
         client = client_from_params(module.params)
         with ProgressFile(module.params["_progress_file"]) as progress:
             way = {"check_mode": module.check_mode, "defer": module.params["_defer"], "known": module.params["_offers"]}
-            converge(client, registry, wanted, result, progress=progress, **way)
+            converge(client, registry, wanted, result, progress=progress, tags=tags, **way)
     except OllamaError as exc:
         for text in result.warnings:
             module.warn(text)

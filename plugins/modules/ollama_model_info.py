@@ -67,9 +67,15 @@ EXAMPLES = r"""
     registry_ca_path: /etc/ssl/company-ca.pem
   register: ollama
 
+- name: Look for updates at the mirror that models are fetched from
+  alchemorsel.ollama.ollama_model_info:
+    url: http://127.0.0.1:11435
+    check_updates: true
+    registry_mirror: mirror.example:5000
+
 - name: Show outdated models
   ansible.builtin.debug:
-    msg: "{{ ollama.models | selectattr('outdated', 'true') | map(attribute='name') }}"
+    msg: "{{ ollama.outdated }}"
 """
 
 RETURN = r"""
@@ -125,7 +131,7 @@ models:
       type: str
       returned: success
     capabilities:
-      description: What the model can do, V(null) with servers below version 0.30.0; O(details=true) has it for these too.
+      description: What the model can do. Servers below version 0.30.0 tell it only with O(details=true), else it is V(null).
       type: list
       elements: str
       returned: success
@@ -180,6 +186,24 @@ running:
       description: When it is unloaded, centuries ahead for a pinned model.
       type: str
       returned: success
+    pinned:
+      description: Whether it stays until it is unloaded by a request.
+      type: bool
+      returned: success
+  sample:
+    - name: llama3.2:3b
+      digest: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72
+      size: 3367856128
+      size_vram: 3367856128
+      context_length: 4096
+      expires_at: "2318-12-31T23:47:16.854775807Z"
+      pinned: true
+outdated:
+  description: Names of the models whose source serves another digest.
+  returned: O(check_updates=true)
+  type: list
+  elements: str
+  sample: []
 missing:
   description: Models in O(name) that the server does not have.
   returned: success

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.standin.testing import ROOT, ModelRegistry, OllamaServer
+from lab.standin.testing import ROOT, ModelRegistry, OllamaServer, hang
 
 StandIn = Callable[..., OllamaServer]
 
@@ -105,6 +105,32 @@ def test_a_private_ca_is_trusted_by_directory_only(
         assert error.endswith("tls: failed to verify certificate: x509: certificate signed by unknown authority")
     finally:
         registry.stop()
+
+
+@pytest.mark.parametrize(("version", "seconds"), [("0.24.0", 0.0), ("0.32.15", 1.0)])
+def test_ps_waits_for_a_runner_that_hangs(
+    version: str, seconds: float, standin: StandIn, model_registry: ModelRegistry
+) -> None:
+    """As 0.32 does for 20 s; 0.24.0 answers at once."""
+    model_registry.publish("library/tiny")
+    server = standin(version, env={"STANDIN_TIME_SCALE": "0.05", "STANDIN_GPU_SHARE": "0.5"})
+    name = model_registry.model("tiny")
+    server.lines("/api/pull", {"model": name, "insecure": True})
+    server.json("POST", "/api/generate", {"model": name})
+    hang(server.runners[0])
+    started = time.monotonic()
+    (entry,) = server.json("GET", "/api/ps")["models"]
+    # At least: how much longer it takes is the machine's affair.
+    assert time.monotonic() - started >= seconds
+    assert entry["size_vram"] == entry["size"] // 2
+    os.kill(server.runners[0], signal.SIGCONT)
+
+
+def test_the_log_tells_what_it_computes_with(standin: StandIn) -> None:
+    for share, library in (("0", "cpu"), ("1", "CUDA")):
+        lines = standin(env={"STANDIN_GPU_SHARE": share}).log.read_text(encoding="utf-8").splitlines()
+        assert 'msg="Listening on 127.0.0.1:' in lines[0]
+        assert lines[1].endswith(f" library={library}")
 
 
 def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -223,6 +223,30 @@ def test_a_line_each_interval(host):
     ] + ["[h1] m:latest: 11 %, 11 MB of 100 MB, 1.0 MB/s, 1 min 29 s left"]
 
 
+def test_two_pulls_at_once(host):
+    """Each has its line, its own rate, and its number; the one that waits for its verification is told apart."""
+    one = host(args={"name": ["a", "b", "c"], "progress_interval": 2})
+    looks = []
+    for second in range(12):
+        first = dataclasses.replace(
+            PULL, model="a:1", count=3, done=second * 10**6, got=second * 10**6, at=float(second)
+        )
+        third = dataclasses.replace(first, model="c:7b", number=3, done=2 * first.done, got=2 * first.got)
+        if second > 6:
+            first = dataclasses.replace(first, step="verifying sha256 digest")
+        looks.append(file_with(first, third))
+    one.looks = [*looks, ["no file"]]
+    one.run()
+    assert one.shown == [
+        "[h1] a:1 (1 of 3): 3 %, 3.0 MB of 100 MB, 1.0 MB/s, 1 min 37 s left",
+        "[h1] c:7b (3 of 3): 6 %, 6.0 MB of 100 MB, 2.0 MB/s, 47 s left",
+        "[h1] a:1 (1 of 3): verifying sha256 digest",
+        "[h1] c:7b (3 of 3): 14 %, 14 MB of 100 MB, 2.0 MB/s, 43 s left",
+        "[h1] a:1 (1 of 3): verifying sha256 digest",
+        "[h1] c:7b (3 of 3): 22 %, 22 MB of 100 MB, 2.0 MB/s, 39 s left",
+    ]
+
+
 def test_a_line_that_stays_the_same_is_rare(host):
     one = host(args={"name": "m", "progress_interval": 1})
     verifying = dataclasses.replace(PULL, step="verifying sha256 digest")

@@ -8,22 +8,32 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.alchemorsel.ollama.plugins.doc_fragments import (
+    inference,
+    memory,
     models,
+    outside,
     progress,
     pulls,
     removal,
     server,
     source,
+    state,
+    store,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _argspec, _health_options
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 
 SPECS = {
+    "inference": (inference.ModuleDocFragment, _health_options.inference_argument_spec),
+    "outside": (outside.ModuleDocFragment, _health_options.outside_argument_spec),
     "progress": (progress.ModuleDocFragment, _argspec.progress_argument_spec),
+    "memory": (memory.ModuleDocFragment, _argspec.memory_argument_spec),
     "server": (server.ModuleDocFragment, _argspec.server_argument_spec),
     "models": (models.ModuleDocFragment, _argspec.models_argument_spec),
     "pulls": (pulls.ModuleDocFragment, _argspec.pulls_argument_spec),
     "removal": (removal.ModuleDocFragment, _argspec.removal_argument_spec),
+    "store": (store.ModuleDocFragment, _argspec.store_argument_spec),
+    "state": (state.ModuleDocFragment, _argspec.state_argument_spec),
     "source": (source.ModuleDocFragment, _argspec.source_argument_spec),
 }
 PARAMS = {
@@ -35,6 +45,7 @@ PARAMS = {
     "validate_certs": True,
     "timeout": 30.0,
 }
+SOURCE = {"insecure_registries": [], "registry_ca_path": None, "registry_mirror": None, "timeout": 1}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -93,9 +104,13 @@ def test_bad_connection_options(change, words):
     [
         ({"insecure_registries": ["http://h:1"]}, "without http://"),
         ({"insecure_registries": [" "]}, "wanted HOST:PORT"),
+        ({"registry_mirror": "http://m:5000"}, "without a scheme"),
+        ({"registry_mirror": "m:5000/v2"}, "without a path"),
+        ({"registry_mirror": "m:70000"}, "wanted HOST or HOST:PORT"),
+        ({"registry_mirror": "Registry.Ollama.ai"}, "should be a mirror of"),
         ({"registry_ca_path": "/nonexistent"}, "registry_ca_path is '/nonexistent'"),
     ],
 )
 def test_bad_source_options(change, words):
     with pytest.raises(InvalidInput, match=words):
-        _argspec.registry_from_params({"insecure_registries": [], "registry_ca_path": None, "timeout": 1, **change})
+        _argspec.registry_from_params({**SOURCE, **change})

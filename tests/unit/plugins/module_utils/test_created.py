@@ -286,7 +286,7 @@ def test_a_conversion_is_a_value_or_a_complaint(parameters):
         ({"copy_of": "a", "from": "b"}, "has copy_of and from"),
         (
             {"system": "x", "parameters": {}},
-            "has system, parameters without from; name the model that it is created from",
+            "has system, parameters without from or gguf; name the model",
         ),
         ({"from": "a:cloud"}, "model 'm', from: model name 'a:cloud' has the tag 'cloud'"),
         ({"from": "a", "parameters": {"top_k": "x"}}, "model 'm': parameter 'top_k' is 'x'"),

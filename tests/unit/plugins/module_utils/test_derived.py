@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import ABSENT, declare
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     UNKNOWN,
     Offer,
     Rules,
     held_models,
-    questions,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from hypothesis import event, given
 from hypothesis import strategies as st
 

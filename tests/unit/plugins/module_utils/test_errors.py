@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor, parse_version
 
 MANIFEST = "pull model manifest: "
@@ -38,6 +39,8 @@ TEXTS = {
         errors.SourceTLSFailure,
         False,
     ),
+    MANIFEST + "400: <html>The plain HTTP request was sent to HTTPS port</html>": (errors.SourceTLSFailure, False),
+    MANIFEST + "400: Client sent an HTTP request to an HTTPS server.\n": (errors.SourceTLSFailure, False),
     MANIFEST + 'Get "http://h/v2/x": EOF': (errors.PullFailed, True),
     MANIFEST + "unexpected end of JSON input": (errors.PullFailed, True),
     "file does not exist": (errors.SourceUnusable, False),
@@ -53,7 +56,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_pull_error(text):
-    failure = errors.pull_error("tiny:1b", text, url="http://s/api/pull", http_status=200)
+    failure = pull_error("tiny:1b", text, url="http://s/api/pull", http_status=200)
     assert (type(failure), failure.retry) == TEXTS[text]
     result = failure.as_result()
     assert result["error"] == text

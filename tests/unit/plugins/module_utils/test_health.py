@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health as health
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _verdicts as verdicts
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 
 DIGEST = "sha256:" + "a" * 64
@@ -19,9 +20,9 @@ LISTED = {"name": "tiny-a:latest", "digest": DIGEST, "size": 5}
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
-        (errors.ServerUnreachable, "unreachable"),
-        (errors.ServerTimeout, "unreachable"),
-        (errors.StreamBroken, "unreachable"),
+        (errors.ServerUnreachable, "no_answer"),
+        (errors.ServerTimeout, "no_answer"),
+        (errors.StreamBroken, "no_answer"),
         (errors.TLSFailure, "tls_failure"),
         (errors.NotOllama, "not_ollama"),
         (errors.AccessRefused, "refused"),
@@ -35,9 +36,40 @@ def test_each_error_of_the_client_has_a_verdict(kind, word):
     assert (check.verdict, check.reason, check.remedy) == (word, "it does not work: 42", "do this")
 
 
-def test_an_error_without_remedy_keeps_its_message():
+@pytest.mark.parametrize("kind", [errors.ServerUnreachable, errors.ServerTimeout])
+def test_no_connection_at_all(kind):
+    assert health.verdict_of_error(kind("nobody there; start it", connected=False)) == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("error", "names", "word"),
+    [
+        (None, ["tcp", "http", "api"], None),
+        (errors.ServerUnreachable("x; y", connected=False), ["tcp"], "unreachable"),
+        (errors.ServerTimeout("x; y"), ["tcp", "http"], "no_answer"),
+        (errors.NotOllama("x; y"), ["tcp", "http", "api"], "not_ollama"),
+        (errors.AccessRefused("x; y"), ["tcp", "http", "api"], "refused"),
+    ],
+)
+def test_how_far_the_first_request_came(error, names, word):
+    checks = health.check_first_request("http://h:1", 0.5, 30.0, error)
+    assert [check.name for check in checks] == names
+    assert [check.status for check in checks[:-1]] == ["ok"] * (len(names) - 1)
+    assert checks[-1].verdict == word
+    if word is None:
+        assert (checks[1].value, checks[1].threshold, checks[1].unit) == (0.5, 30.0, "s")
+
+
+def test_tls_is_a_step_of_its_own():
+    steps = health.check_first_request("https://h:1", 0.5, 30.0, errors.TLSFailure("expired; renew"))
+    assert [(check.name, check.status) for check in steps] == [("tcp", "ok"), ("tls", "failed")]
+    steps = health.check_first_request("https://h:1", 0.5, 30.0)
+    assert [check.name for check in steps] == ["tcp", "tls", "http", "api"]
+
+
+def test_an_error_without_remedy_gets_that_of_its_verdict():
     check = health.failed_request("api", errors.BadAnswer("http://h/api/tags answered 500: boom"))
-    assert (check.reason, check.remedy) == ("http://h/api/tags answered 500: boom", None)
+    assert (check.reason, check.remedy) == ("http://h/api/tags answered 500: boom", "read the server's log")
 
 
 @pytest.mark.parametrize(
@@ -122,22 +154,22 @@ def test_cloud(disabled, word):
 
 
 def test_verdict_is_the_first_failure():
-    ok = health.Check("api", health.OK, "fine")
-    warning = health.Check("gpu", health.WARNING, "half")
-    slow = health.Check("seconds", health.FAILED, "late", verdict="slow", remedy="hurry")
-    broken = health.Check("model", health.FAILED, "gone", verdict="model_missing")
+    ok = verdicts.Check("api", verdicts.OK, "fine")
+    warning = verdicts.Check("gpu", verdicts.WARNING, "half")
+    slow = verdicts.Check("seconds", verdicts.FAILED, "late", verdict="slow", remedy="hurry")
+    broken = verdicts.Check("model", verdicts.FAILED, "gone", verdict="model_missing")
     assert health.verdict([ok, warning]) == "healthy"
     assert health.verdict([ok, slow, broken]) == "slow"
     assert health.sentence("http://h", "0.32.15", [ok, slow, broken], 60, 3) == (
-        "http://h is not healthy after 3 attempts in 60 s (slow): late; hurry. gone"
+        "http://h is not healthy after 3 attempts in 60 s (slow): late; hurry; also: gone"
     )
 
 
 def test_sentence_of_a_healthy_server():
     checks = [
-        health.Check("model", health.OK, "", "a"),
-        health.Check("model", health.OK, "", "b"),
-        health.Check("seconds", health.OK, "", "a:latest", value=0.214, unit="s"),
+        verdicts.Check("model", verdicts.OK, "", "a"),
+        verdicts.Check("model", verdicts.OK, "", "b"),
+        verdicts.Check("seconds", verdicts.OK, "", "a:latest", value=0.214, unit="s"),
     ]
     assert health.sentence("http://h", "0.32.15", checks, 0, 1) == (
         "http://h is healthy: Ollama 0.32.15, 2 models ready, a:latest answered in 0.21 s"

@@ -1,18 +1,16 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts from plain values: which model is run, with what, and what its run tells."""
+"""From plain values: which model is run, with what, and how long it stays."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _inference as inference
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Check
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import Check
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone.utc)
 A, B = parse_name("a"), parse_name("b")
@@ -109,6 +107,22 @@ def test_a_cloud_stub_is_not_run():
 
 
 @pytest.mark.parametrize(
+    ("tags", "loaded", "line"),
+    [
+        ([("a", "1"), ("b", "1")], [("b", "1")], "b"),  # a copy: the same digest
+        ([("a", "1"), ("b", "1")], [("b", "1"), ("a", "1")], "a"),  # by its own name first
+        ([("a", "1"), ("b", "2")], [("b", "2")], None),  # another one, or derived: cannot be seen
+        ([], [("b", "")], None),
+        ([("a", "")], [("b", "")], None),  # a server that tells no digests
+    ],
+)
+def test_a_copy_runs_under_the_name_that_loaded_it(tags, loaded, line):
+    tags, loaded = ([{"name": name, "digest": digest} for name, digest in pairs] for pairs in (tags, loaded))
+    found = inference.find_loaded(A, tags, loaded)
+    assert (found or {}).get("name") == line
+
+
+@pytest.mark.parametrize(
     ("capabilities", "embeds"),
     [(["embedding"], True), (["completion"], False), (["completion", "embedding"], False), ([], False), (None, False)],
 )
@@ -136,116 +150,3 @@ def test_a_clamped_context_is_not_sent_when_embedding():
     shown = {"capabilities": ["embedding"], "model_info": {"bert.context_length": 512}}
     assert inference.runner_options(entry(context_length=512), shown, "0.32.15") == {}
     assert inference.runner_options(entry(context_length=256), shown, "0.32.15") == {"num_ctx": 256}
-
-
-# --- what a run tells --------------------------------------------------------
-
-RUN = inference.Measurement(
-    model="a:latest",
-    kind="generate",
-    was_loaded=True,
-    seconds=0.5,
-    seconds_to_first_token=0.1,
-    tokens=16,
-    tokens_per_second=100.0,
-    answer_length=40,
-    size=1000,
-    size_vram=1000,
-)
-
-
-def judged(limits=None, **fields):
-    checks = inference.judge_run(replace(RUN, **fields), limits or inference.Limits())
-    return {check.name: check for check in checks}
-
-
-def test_rate_is_the_servers_own():
-    assert inference.per_second(3, 1113000) == pytest.approx(2695.4, abs=0.1)
-    assert inference.per_second(None, 1) is None
-    assert inference.per_second(3, None) is None
-    assert inference.per_second(3, 0) is None
-
-
-def test_a_good_run_has_no_failure():
-    checks = judged(inference.Limits(min_tokens_per_second=100, gpu_required=True))
-    assert {name: check.status for name, check in checks.items()} == {
-        "load": "skipped",
-        "answer": "ok",
-        "seconds": "ok",
-        "first_token": "ok",
-        "tokens_per_second": "ok",
-        "gpu": "ok",
-    }
-
-
-@pytest.mark.parametrize(
-    ("limits", "fields", "name", "status", "word"),
-    [
-        ({}, {"load_seconds": 2.0}, "load", "ok", None),
-        ({}, {"answer_length": 0}, "answer", "failed", "empty_answer"),
-        ({"max_seconds": 0.4}, {}, "seconds", "failed", "slow"),
-        ({"min_tokens_per_second": 101}, {}, "tokens_per_second", "failed", "slow"),
-        ({"min_tokens_per_second": 101}, {"tokens_per_second": None}, "tokens_per_second", "skipped", None),
-        ({}, {"size_vram": 0}, "gpu", "ok", None),
-        ({"gpu_required": True}, {"size_vram": 0}, "gpu", "failed", "on_cpu"),
-        ({"gpu_required": True}, {"size_vram": 600}, "gpu", "warning", None),
-        ({"gpu_required": True}, {"size": None, "size_vram": None}, "gpu", "failed", "on_cpu"),
-        ({}, {"size": None, "size_vram": None}, "gpu", "skipped", None),
-    ],
-)
-def test_thresholds(limits, fields, name, status, word):
-    check = judged(inference.Limits(**limits), **fields)[name]
-    assert (check.status, check.verdict) == (status, word)
-    assert bool(check.remedy) is (status in ("failed", "warning"))
-
-
-def test_an_embedding_has_no_tokens_to_count():
-    assert set(judged(kind="embed")) == {"load", "answer", "seconds", "gpu"}
-
-
-@pytest.mark.parametrize(
-    ("error", "tokens", "word", "words"),
-    [
-        (errors.ServerTimeout("x"), 0, "hung", "gave no tokens within 30 s"),
-        (errors.DeadlinePassed("x"), 1, "slow", "gave 1 token within 30 s"),
-        (errors.DeadlinePassed("x"), 5, "slow", "gave 5 tokens within 30 s"),
-        (errors.ServerBusy("busy; later"), 0, "busy", "busy"),
-        (errors.BadAnswer("m", error="model runner has unexpectedly stopped"), 0, "runner_failed", "died"),
-        (
-            errors.BadAnswer("m", error="llama-server process has terminated: signal: killed"),
-            0,
-            "runner_failed",
-            "killed",
-        ),
-        (
-            errors.BadAnswer("m", error="an error was encountered while running the model: unexpected EOF"),
-            3,
-            "runner_failed",
-            "unexpected EOF",
-        ),
-        (errors.BadAnswer("m answered 400", error='option "num_ctx" must be of type integer'), 0, "bad_answer", "400"),
-        (errors.StreamBroken("ended; why"), 2, "unreachable", "ended"),
-        (errors.ModelNotFound("gone; pull"), 0, "model_missing", "gone"),
-    ],
-)
-def test_an_answer_that_does_not_end_well(error, tokens, word, words):
-    check = inference.failed_answer(error, "a:latest", 30.0, tokens)
-    assert (check.status, check.verdict, check.target) == ("failed", word, "a:latest")
-    assert words in check.reason
-
-
-@pytest.mark.parametrize(
-    ("error", "word"),
-    [
-        (errors.ServerTimeout("x"), "loading"),
-        (errors.BadAnswer("m", error="llama-server process has terminated: signal: killed"), "runner_failed"),
-        (errors.BadAnswer("m", error="model requires more system memory (9 GiB) than is available"), "bad_answer"),
-    ],
-)
-def test_a_load_that_does_not_end_well(error, word):
-    assert inference.failed_load(error, "a:latest", 300.0).verdict == word
-
-
-def test_a_list_that_does_not_come_means_a_hung_runner():
-    assert inference.failed_list(errors.ServerTimeout("x")).verdict == "hung"
-    assert inference.failed_list(errors.NotOllama("x")).verdict == "not_ollama"

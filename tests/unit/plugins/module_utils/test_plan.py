@@ -9,16 +9,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import (
-    ABSENT,
-    LATEST,
-    PRESENT,
-    Desired,
-    declare,
-)
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     DELETE,
     UNKNOWN,
@@ -27,14 +18,21 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     Rules,
     guard_name,
     held_models,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
     make_plan,
     predict,
     questions,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, LATEST, PRESENT
 from hypothesis import given
 from hypothesis import strategies as st
 
-NAMES = ["a", "b:1", "team/c", "h:5000/n/d:x", "hf.co/o/e:Q4"]
+NAMES = ["a", "b:1", "team/c", "n/d:x", "h:5000/n/d:x", "hf.co/o/e:Q4"]
 
 
 def digest(text):
@@ -266,6 +264,7 @@ RULES = st.builds(
     max_delete=st.just(99),
     allow_empty=st.just(True),
     prune_local=st.booleans(),
+    mirror=st.sampled_from([None, "h:5000"]),
 )
 
 
@@ -312,7 +311,7 @@ def test_plans_arrive_lose_nothing_and_repeat_as_nothing(server, source, readabl
     for action in plan.actions:
         now = carry_out(now, action, source)
         for name, model in there.items():
-            if name in declared or name in now:
+            if name in declared or name in now or name in in_between(items, rules.mirror):
                 continue
             # Only exclusive may remove what nobody declared, and only what can be had again.
             assert rules.exclusive

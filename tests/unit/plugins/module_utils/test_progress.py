@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import (
@@ -136,7 +137,7 @@ def test_a_pull_from_its_lines():
     assert tracker.feed("b", {"status": "verifying sha256 digest"}, 6.0)
     assert tracker.pulls()[0].step == "verifying sha256 digest"
     assert tracker.feed("a", {"status": "pulling manifest"}, 7.0)
-    assert [pull.model for pull in tracker.pulls()] == ["b", "a"]
+    assert [pull.model for pull in tracker.pulls()] == ["a", "b"]
     assert tracker.feed("b", {"status": ENDED}, 8.0)
     assert not tracker.feed("b", {"status": ENDED}, 8.0)
     assert [pull.model for pull in tracker.pulls()] == ["a"]
@@ -195,3 +196,39 @@ def test_what_is_no_progress(text):
 
 def test_progress_is_read_as_it_was_written():
     assert parse_progress(json.dumps({"pid": 7, "pulls": [dataclasses.asdict(PULL)]})) == Progress(7, (PULL,))
+
+
+def test_several_threads_report(tmp_path):
+    path = tmp_path / "p"
+    models = [f"m{number}" for number in range(8)]
+    with ProgressFile(str(path), Now()) as progress:
+        progress.expect(dict.fromkeys(models, 1000))
+
+        def pulled(model):
+            for step in range(200):
+                progress.report(model, blob(f"{model}-{step % 3}", step, 1000))
+                progress.report(model, {"status": f"step {step}"})
+                assert parse_progress(path.read_text())
+            if model != "m7":
+                progress.report(model, {"status": ENDED})
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(pulled, models))
+        assert [
+            (pull.model, pull.number, pull.count, pull.step) for pull in parse_progress(path.read_text()).pulls
+        ] == [("m7", 8, 8, "step 199")]
+
+
+def test_a_wait_is_shown_until_the_work_begins(tmp_path):
+    path = tmp_path / "p"
+    with ProgressFile(str(path), Now()) as progress:
+        progress.wait("process 7")
+        assert [describe(pull, None) for pull in parse_progress(path.read_text()).pulls] == [
+            "models: waiting for another run on this server, process 7"
+        ]
+        progress.expect({"a": 10, "b": 20})
+        assert parse_progress(path.read_text()).pulls == ()
+        progress.wait("process 7")
+        assert [describe(pull, None) for pull in parse_progress(path.read_text()).pulls] == [
+            "a (1 of 2): waiting for another run on this server, process 7"
+        ]

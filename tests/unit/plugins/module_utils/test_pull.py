@@ -158,12 +158,50 @@ def test_pauses_grow_and_are_bounded():
     assert time.pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def test_a_verification_that_was_cut_is_given_the_time_to_end():
+    # The server goes on with it, and would trust the blobs in a pull that begins before it has found them wrong.
+    cut = [(0, bytes_done(3 * 10**9, 3 * 10**9)), (0, VERIFY), (60, errors.StreamBroken("end"))]
+    server, time, failure = run(cut, [(0, bytes_done(3 * 10**9, 3 * 10**9)), (0, VERIFY), (0, SUCCESS)])
+    assert failure is None
+    assert time.pauses == [60.0]
+    # Where there is no time for that, it is no success.
+    server, time, failure = run(cut, [(0, SUCCESS)], pull_timeout=110)
+    assert isinstance(failure, errors.PullFailed)
+    assert len(server.requests) == 1
+    # What broke before that is tried again at once.
+    _server, time, failure = run([cut[0], cut[2]], [(0, SUCCESS)])
+    assert (failure, time.pauses) == (None, [1.0])
+
+
+def test_wrong_bytes_are_told_after_all():
+    text = "digest mismatch, file must be downloaded again: want sha256:1, got sha256:2"
+    for scripts, told in (
+        ([[(0, SUCCESS)]], False),
+        ([[(0, errors.StreamBroken("end"))], [(0, SUCCESS)]], False),
+        ([[(0, errors.BadAnswer("x", error=text))], [(0, errors.StreamBroken("end"))], [(0, SUCCESS)]], True),
+    ):
+        time = FakeTime()
+        assert pull(FakeServer(time, *scripts), "m", clock=time.clock) is told
+
+
+def test_the_end_can_be_given():
+    time = FakeTime()
+    with pytest.raises(errors.PullTimeout, match="within pull_timeout, 7200 s"):
+        pull(FakeServer(time, [(0, MANIFEST), (9999, SUCCESS)]), "m", clock=time.clock, until=time.now + 50)
+    assert time.now == 1050
+
+
 def test_wrong_bytes_are_no_progress():
     text = "digest mismatch, file must be downloaded again: want sha256:1, got sha256:2"
-    mismatch = [[(0, bytes_done(number)), (0, errors.BadAnswer("x", error=text))] for number in range(1, 9)]
-    server, _time, failure = run(*mismatch, retries=2)
+    size = 3 * 10**9
+    mismatch = [
+        [(0, bytes_done(number, size)), (0, VERIFY), (0, errors.BadAnswer("x", error=text))] for number in range(1, 9)
+    ]
+    server, time, failure = run(*mismatch, retries=2)
     assert isinstance(failure, errors.DigestMismatch)
     assert len(server.requests) == 3
+    # The verification has ended with that: nothing to wait for.
+    assert time.pauses == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +212,7 @@ def test_pull_timeout_bounds_everything_and_names_the_risk(line, risk):
     assert isinstance(failure, errors.PullTimeout)
     assert time.now - 1000 == pytest.approx(100)
     assert ("preparing or verifying" in failure.message) is risk
+    assert ("trusts these blobs in a pull that begins before that has ended" in failure.message) is (line == VERIFY)
     assert "raise pull_timeout" in failure.message
 
 

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import read_manifest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import SourceBusy
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import (
+    Registry,
+    read_manifest,
+    read_retry_after,
+)
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 
 def digest(body):
@@ -50,3 +60,98 @@ def test_white_space_may_be_cut_where_the_decoder_stopped_reading(step):
 def test_what_is_no_manifest(body):
     with pytest.raises(ValueError):
         read_manifest(body)
+
+
+def part(number, size):
+    return {"digest": f"sha256:{number:064x}", "size": size}
+
+
+def test_blobs():
+    body = json.dumps({"config": part(1, 7), "layers": [part(2, 100), part(3, 20), part(3, 20)]}).encode()
+    manifest = read_manifest(body)
+    assert manifest.size == 147
+    assert manifest.blobs == {f"sha256:{1:064x}": 7, f"sha256:{2:064x}": 100, f"sha256:{3:064x}": 20}
+
+
+@pytest.mark.parametrize("digest", [None, "", "sha256:1", "sha256:" + "B" * 64, "sha256:" + "b" * 64 + "/../x", 7])
+def test_a_blob_without_a_digest_makes_them_unknown(digest):
+    body = json.dumps({"config": part(1, 7), "layers": [{"digest": digest, "size": 100}]}).encode()
+    assert (read_manifest(body).size, read_manifest(body).blobs) == (107, {})
+
+
+# --- a source that asks to come back later ------------------------------------------------------------------------
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("Fri, 15 Jan 2027 08:00:10 GMT", 10.0),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+    ],
+)
+def test_retry_after(text, seconds):
+    assert read_retry_after(text, NOW) == seconds
+
+
+@given(st.text() | st.integers().map(str) | st.datetimes().map(lambda when: when.strftime("%a, %d %b %Y %H:%M:%S GMT")))
+@example("9" * 400)
+@example("\u00b2")
+@example("Mon, 31 Dec 9999 23:59:59 -2359")
+def test_whatever_a_source_says_is_a_time_or_none(text):
+    seconds = read_retry_after(text, NOW)
+    assert seconds is None or (seconds >= 0 and math.isfinite(seconds))
+
+
+class BusySource(Registry):
+    """Asks to wait before each of its answers, and then has the model."""
+
+    def __init__(self, asks, **options):
+        self.now = 0.0
+        self.pauses = []
+        self.requests = 0
+        self._asks = list(asks)
+        super().__init__(clock=Clock(now=lambda: self.now, sleep=self._wait, random=lambda: 0.5), **options)
+
+    def _wait(self, seconds):
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def _get(self, host, who, url):
+        self.requests += 1
+        if self._asks:
+            return 429, b"slow down", self._asks.pop(0)
+        return 200, body_of(300), None
+
+
+def test_a_source_is_given_the_time_that_it_asks_for():
+    source = BusySource([10.0, 0.0], retries=2, patience=60.0)
+    assert source.manifest(parse_name("a")).digest == digest(body_of(300))
+    assert source.pauses == [10.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("asks", "options", "requests"),
+    [
+        ([10.0], {}, 1),
+        ([10.0], {"retries": 5, "patience": 10.0}, 1),
+        ([10.0] * 9, {"retries": 2, "patience": 99.0}, 3),
+        ([10.0] * 9, {"retries": 9, "patience": 25.0}, 3),
+        ([None], {"retries": 5, "patience": 99.0}, 1),
+    ],
+    ids=["no retries", "longer than allowed", "too often", "too long together", "without saying when"],
+)
+def test_patience_has_an_end(asks, options, requests):
+    source = BusySource(asks, **options)
+    with pytest.raises(SourceBusy, match="limits the rate") as caught:
+        source.manifest(parse_name("a"))
+    assert source.requests == requests
+    assert ("it asks to wait 10 s" in caught.value.message) is (asks[0] is not None)
+    assert source.now <= options.get("patience", 0.0)

@@ -6,13 +6,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, FakeOllama, without
 from scripted_server import ScriptedServer
+from store_site import Site
+
+from lab.standin.testing import OllamaServer
+from lab.standin.versions import PROFILES
+
+
+@pytest.fixture(autouse=True)
+def lock_folder(monkeypatch, tmp_path_factory):
+    """Where locks of servers lie in a test."""
+    folder = tmp_path_factory.mktemp("locks")
+    monkeypatch.setattr(_lock, "DIRECTORIES", (str(folder),))
+    return folder
 
 
 @pytest.fixture
@@ -26,6 +41,8 @@ def run_module(monkeypatch, capsys):
         # From 2.19 on a process that has loaded the controller's code shows warnings instead of returning them.
         if "ansible.module_utils._internal" in sys.modules:
             monkeypatch.setattr(sys.modules["ansible.module_utils._internal"], "is_controller", False)
+        # Those of an earlier run in this process would be told again.
+        warnings._global_warnings.clear()
         with pytest.raises(SystemExit):
             module.main()
         written = capsys.readouterr()
@@ -55,7 +72,7 @@ def ollama(scripted_server):
 
 
 @pytest.fixture
-def run(run_module, ollama):
+def run(run_module, ollama, tmp_path):
     """Run the module once; what it says is compared with what the server then has."""
 
     def once(check_mode=False, **options):
@@ -64,6 +81,7 @@ def run(run_module, ollama):
             "url": ollama.url,
             "insecure_registries": [ollama.host],
             "retries": 0,
+            "state_dir": str(tmp_path / "state"),
             "_ansible_diff": True,
             **options,
         }
@@ -101,3 +119,30 @@ def check_and_run(run, ollama):
         return result, calls
 
     return both
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """One server of each version, started when it is first needed."""
+    servers = {}
+
+    def start(version):
+        if version not in servers:
+            home = tmp_path_factory.mktemp("server")
+            servers[version] = OllamaServer(home, version, {"STANDIN_TIME_SCALE": "0.01", "OLLAMA_NOPRUNE": "1"})
+        for path in servers[version].store.root.glob("*"):
+            shutil.rmtree(path)
+        return servers[version]
+
+    yield start
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture(params=sorted(PROFILES))
+def site(request, pool, model_registry, run_module):
+    made = Site(pool(request.param), model_registry, run_module)
+    for model, system in (("a", "One"), ("b", "Two")):
+        model_registry.publish(model, weights="tiny-a", system=system)
+    assert made.run(name=[made.name("a"), made.name("b")])["changed"]
+    return made

@@ -14,14 +14,22 @@ from scripted_server import Reply, ScriptedServer
 from tests.unit.created_models import Content
 
 #: requests that change something
-WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/create", "POST /api/generate")
+WRITES = ("POST /api/pull", "DELETE", "POST /api/copy", "POST /api/create", "POST /api/generate", "POST /api/blobs")
 BLOB = "sha256:" + "b" * 64
 
 
-def manifest(text: str, end: str = "") -> str:
+def manifest(text: str, end: str = "", blob: str = BLOB) -> str:
     """Return a manifest that differs with its text; its model has 107 bytes."""
     config = {"digest": "sha256:" + hashlib.sha256(text.encode()).hexdigest(), "size": 7}
-    return json.dumps({"config": config, "layers": [{"digest": BLOB, "size": 100}]}) + end
+    return json.dumps({"config": config, "layers": [{"digest": blob, "size": 100}]}) + end
+
+
+def blobs_of(body: Any) -> set[str]:
+    """Return the digests of the blobs in a manifest, none for what is no manifest."""
+    if not isinstance(body, str) or not body.startswith("{"):
+        return set()
+    content = json.loads(body)
+    return {content["config"]["digest"], *(layer["digest"] for layer in content["layers"])}
 
 
 def digest_of(body: str) -> str:
@@ -29,13 +37,16 @@ def digest_of(body: str) -> str:
 
 
 class FakeOllama:
-    """`held` is what the server has, name -> digest; `source` what the registry serves, path -> manifest text."""
+    """`held` is what the server has, name -> digest, `blobs` the blobs in its store; both share a port with the registry."""
 
     def __init__(self, start: Any, version: str = "0.32.15") -> None:
         self.held: dict[str, str] = {}
+        self.blobs: set[str] = set()
         self.loaded: set[str] = set()
         #: digest -> what a model with this digest consists of
         self.contents: dict[str, Content] = {}
+        #: files that were uploaded
+        self.blobs: set[str] = set()
         #: lines of the next pulls instead of the usual ones; a function of the model does what it likes
         self.pulls: list[Any] = []
         self.server: ScriptedServer = start({})
@@ -52,6 +63,7 @@ class FakeOllama:
                 "/api/generate": self._generate,
                 "/api/create": self._create,
                 "/api/show": self._show,
+                "/api/blobs/*": self._blob,
             }
         )
 
@@ -63,6 +75,10 @@ class FakeOllama:
         """Let the registry serve a manifest (text) or a reply for a model; return the digest."""
         reply = body if isinstance(body, Reply) else Reply(body=body)
         self.server.replies[f"/v2/library/{model}/manifests/latest"] = reply
+        for blob in blobs_of(reply.body):
+            self.server.replies[f"/api/blobs/{blob}"] = lambda body, blob=blob: Reply(
+                200 if blob in self.blobs else 404
+            )
         return digest_of(body) if isinstance(body, str) else ""
 
     def have(self, model: str, body: str) -> str:
@@ -100,6 +116,7 @@ class FakeOllama:
         if served is None or served.status != 200 or not body.get("insecure"):
             return Reply(lines=[{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}])
         self.held[body["model"]] = digest_of(served.body)
+        self.blobs |= blobs_of(served.body)
         progress = {"status": f"pulling {BLOB[7:19]}", "digest": BLOB, "total": 100, "completed": 100}
         return Reply(lines=[{"status": "pulling manifest"}, progress, {"status": "success"}])
 
@@ -113,12 +130,25 @@ class FakeOllama:
         return Reply()
 
     def _create(self, body: Any) -> Reply:
-        digest = self.held[body["from"]]
-        base = self.contents.setdefault(digest, Content(weights=digest))
-        content = base.over(body["from"], body)
+        if "files" in body:
+            (file,) = body["files"].values()
+            if file not in self.blobs:
+                return Reply(lines=[{"status": "parsing GGUF"}, {"error": f"open {file}: no such file or directory"}])
+            # As on 0.32, what comes of the file has another digest.
+            content = Content(weights=f"{file} written anew", template="chosen by the server").over("", body)
+        else:
+            digest = self.held[body["from"]]
+            base = self.contents.setdefault(digest, Content(weights=digest))
+            content = base.over(body["from"], body)
         self.contents[content.digest] = content
         self.held[body["model"]] = content.digest
         return Reply(lines=[{"status": "writing manifest"}, {"status": "success"}])
+
+    def _blob(self, body: Any) -> Reply:
+        if "sha256" in body:
+            self.blobs.add(body["sha256"])
+            return Reply(201) if body["blob"] == body["sha256"] else Reply(400, {"error": "digest mismatch, expected"})
+        return Reply(200 if body["blob"] in self.blobs else 404)
 
     def _show(self, body: Any) -> Any:
         content = self.contents.get(self.held.get(body["model"], ""))

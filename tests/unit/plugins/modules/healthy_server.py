@@ -28,7 +28,7 @@ def ps_entry(name="a:latest", stays=300.0, **fields):
     until = (datetime.now(timezone.utc) + timedelta(seconds=stays)).isoformat()
     return {
         "name": name,
-        "digest": DIGEST,
+        "digest": DIGEST if name.startswith("a") else "b" * 64,
         "size": 100,
         "size_vram": 0,
         "expires_at": until,

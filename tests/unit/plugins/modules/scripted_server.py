@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,10 +26,20 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class ScriptedServer:
-    """Replies by method and path; a list of replies is used up from the front, its last one stays.
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-    `requests` has method, path and decoded body of each request, in the order of arrival.
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that leaves in the middle is what some tests are about.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class ScriptedServer:
+    """Replies by path, or by its folder and `*`; a list of replies is used up from the front, its last one stays.
+
+    `requests` has method, path and decoded body of each request, in the order of arrival. The body of a blob is what there
+    is to know of it: `blob` that it should be, `sha256` that it is, `size`.
     """
 
     def __init__(self, replies: dict[str, Any]) -> None:
@@ -42,13 +54,12 @@ class ScriptedServer:
             def handle_any(self) -> None:
                 outer._answer(self)
 
-            do_GET = do_POST = do_DELETE = handle_any
+            do_GET = do_HEAD = do_POST = do_DELETE = handle_any
 
             def log_message(self, *args: Any) -> None:
                 """Tests read `requests` instead."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -67,7 +78,8 @@ class ScriptedServer:
         return [path for _method, path, _body in self.requests]
 
     def _reply_for(self, path: str, body: Any) -> Reply:
-        reply = self.replies.get(path, Reply(404, "404 page not found"))
+        folder = path.rpartition("/")[0] + "/*"
+        reply = self.replies.get(path, self.replies.get(folder, Reply(404, "404 page not found")))
         if callable(reply):
             reply = reply(body)
         if isinstance(reply, list):
@@ -75,8 +87,7 @@ class ScriptedServer:
         return reply if isinstance(reply, Reply) else Reply(body=reply)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        body = json.loads(raw) if raw else None
+        body = _blob(handler) if handler.path.startswith("/api/blobs/") else _json(handler)
         self.requests.append((handler.command, handler.path, body))
         reply = self._reply_for(handler.path, body)
         handler.close_connection = True
@@ -105,4 +116,28 @@ class ScriptedServer:
         data = content.encode() if reply.body is not None else b""
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
-        handler.wfile.write(data)
+        if handler.command != "HEAD":
+            handler.wfile.write(data)
+
+
+def _json(handler: BaseHTTPRequestHandler) -> Any:
+    raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+    return json.loads(raw) if raw else None
+
+
+def _blob(handler: BaseHTTPRequestHandler) -> dict[str, Any]:
+    """Read a chunked body without keeping it."""
+    blob: dict[str, Any] = {"blob": handler.path.rpartition("/")[2]}
+    if handler.command != "POST":
+        return blob
+    hasher, size = hashlib.sha256(), 0
+    # A connection that ends early gives an empty line.
+    while length := int(handler.rfile.readline() or b"0", 16):
+        left = length
+        while left and (piece := handler.rfile.read(min(left, 1 << 16))):
+            hasher.update(piece)
+            left -= len(piece)
+        handler.rfile.readline()
+        size += length
+    handler.rfile.readline()
+    return {**blob, "sha256": f"sha256:{hasher.hexdigest()}", "size": size}

@@ -9,8 +9,8 @@ import builtins
 import socket
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _client
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _transport
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
@@ -91,7 +91,9 @@ def test_the_module_says_that_requests_is_missing(run, monkeypatch):
     def missing():
         raise errors.LibraryMissing("requests", "trace")
 
-    monkeypatch.setattr("ansible_collections.alchemorsel.ollama.plugins.module_utils._client.import_requests", missing)
+    monkeypatch.setattr(
+        "ansible_collections.alchemorsel.ollama.plugins.module_utils._transport.import_requests", missing
+    )
     result = run(name="a")
     assert "Failed to import the required Python library (requests)" in result["msg"]
     assert (result["error_kind"], result["changed"]) == ("LibraryMissing", False)
@@ -122,11 +124,11 @@ def test_the_key_is_sent_and_netrc_is_not(scripted_server, monkeypatch, tmp_path
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     # As for a server elsewhere, where the environment counts.
-    monkeypatch.setattr(_client, "is_loopback", lambda host: False)
+    monkeypatch.setattr(_transport, "is_loopback", lambda host: False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     seen = []
     server = scripted_server({"/api/tags": {"models": []}})
-    client = _client.OllamaClient(server.url, api_key=key)
+    client = OllamaClient(server.url, api_key=key)
     client._session.hooks["response"] = [lambda response, **_options: seen.append(response.request.headers)]
     client.tags()
     assert seen[0].get("Authorization") == sent
@@ -184,6 +186,11 @@ def test_a_limit_can_be_lengthened_while_reading(scripted_server):
 SOURCES = {
     "gone": (Reply(404), errors.SourceNotFound, "does not have it"),
     "login": (Reply(401), errors.SourceRefused, "refuses to show it (401)"),
+    "TLS": (
+        Reply(400, "The plain HTTP request was sent to HTTPS port"),
+        errors.SourceTLSFailure,
+        "out of insecure_registries",
+    ),
     "newer": (Reply(412), errors.NewerServerWanted, "newer versions of Ollama"),
     "rate": (Reply(429), errors.SourceBusy, "limits the rate"),
     "trouble": (Reply(500, "oops"), errors.SourceFailed, "answered 500 'oops'"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _probe
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Check
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health_options, _probe
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import VERDICTS, Check
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_health
 from healthy_server import BERT, DIGEST, FINAL, ps_entry, replies
 from scripted_server import Reply
@@ -54,7 +54,7 @@ def test_ready_asks_two_more_and_one_per_model(server, tmp_path, run):
     assert result["healthy"] is True
     assert one.paths() == ["/api/version", "/api/tags", "/api/status", "/api/show", "/api/show"]
     assert all(body["system"] for body in one.sent("/api/show"))  # else the server may repeat an old answer
-    assert statuses(result) == {"api": "ok", "version": "ok", "space": "ok", "cloud": "ok", "model": "ok"}
+    assert statuses(result) == dict.fromkeys(["tcp", "http", "api", "version", "space", "cloud", "model"], "ok")
     assert result["models"][0] == {"name": "a:latest", "digest": "sha256:" + DIGEST, "size": 5}
 
 
@@ -87,6 +87,56 @@ def test_a_pinned_model_stays_pinned(server, run):
     one = server(ps={"models": [ps_entry(stays=9e9)]})
     run(one.url, level="inference")
     assert one.sent("/api/generate")[0]["keep_alive"] == -1
+
+
+def test_a_copy_of_a_loaded_model_is_loaded(server, run):
+    """Both run in one process, which ps shows under the name that loaded it: to unload it would unload the other."""
+    copies = {"models": [{"name": name, "digest": DIGEST, "size": 5} for name in ("a:latest", "copy:latest")]}
+    one = server(tags=copies, ps={"models": [ps_entry(stays=9e9)]})
+    result = run(one.url, level="inference", inference_models=["copy"])
+    (answer,) = one.sent("/api/generate")
+    assert (answer["model"], answer["keep_alive"]) == ("copy:latest", -1)
+    assert result["runs"][0]["was_loaded"] is True
+
+
+def test_a_model_that_does_not_show_is_not_unloaded(server, run):
+    """It may be derived from the loaded one and run in its process."""
+    one = server(ps={"models": [ps_entry("b:1")]})
+    result = run(one.url, level="inference", inference_models=["a"], allow_load=True)
+    load, answer = one.sent("/api/generate")
+    assert "keep_alive" not in {**load, **answer}
+    assert statuses(result)["gpu"] == "skipped"
+
+
+def test_what_others_load_meanwhile_is_not_evicted(server, run):
+    mine, others = {"models": [ps_entry()]}, {"models": [ps_entry("x:1", digest="c" * 64)]}
+    one = server(ps=[{"models": []}, mine, others])
+    result = run(one.url, level="inference", inference_models=["a", "b:1"])
+    assert result["verdict"] == "not_loaded"
+    assert "b:1 is not loaded, and loading it could evict what is: x:1" in result["msg"]
+    assert {body["model"] for body in one.sent("/api/generate")} == {"a:latest"}
+
+
+def test_a_model_about_to_leave_is_nobody_to_evict(server, run):
+    one = server(ps=[{"models": []}, {"models": [ps_entry()]}, {"models": [ps_entry(stays=1)]}])
+    run(one.url, level="inference", inference_models=["a", "b:1"])
+    assert {body["model"] for body in one.sent("/api/generate")} == {"a:latest", "b:1"}
+
+
+@pytest.mark.parametrize(("expect", "healthy"), [("^rea", True), ("^no$", False)])
+def test_what_is_asked_and_expected(server, run, expect, healthy):
+    one = server(ps={"models": [ps_entry()]})
+    result = run(one.url, level="inference", prompt="Say it", max_tokens=3, expect=expect)
+    (answer,) = one.sent("/api/generate")
+    assert answer["prompt"] == "Say it"
+    assert answer["options"] == {"num_ctx": 4096, "num_predict": 3, "temperature": 0}
+    assert (result["healthy"], statuses(result)["expect"]) == (healthy, "ok" if healthy else "failed")
+
+
+def test_low_space_does_not_hide_inference(server, run):
+    result = run(server().url, level="inference", store_path="/", min_free="8000000T")
+    assert result["verdict"] == "low_space"
+    assert result["runs"]
 
 
 def test_a_thinking_model_answers_too(server, run):
@@ -137,7 +187,7 @@ def test_partly_on_the_gpu_is_a_warning(server, run, monkeypatch):
     warnings = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
     one = server(ps={"models": [ps_entry(size_vram=60)]})
-    result = run(one.url, level="inference", gpu="required")
+    result = run(one.url, level="inference", gpu="required", gpu_witness="none")
     assert result["healthy"] is True
     assert statuses(result)["gpu"] == "warning"
     assert ["60% of a:latest" in text for text in warnings] == [True]
@@ -190,6 +240,15 @@ def test_the_deadline_ends_with_the_last_reason():
         ({"models": ["a b"]}, "'a b' is invalid"),
         ({"inference_models": ["x:cloud"]}, "reserves"),
         ({"timeout": 0}, "timeout is 0"),
+        ({"max_first_token_seconds": -1}, "max_first_token_seconds is -1; wanted a number of seconds above 0"),
+        ({"min_certificate_days": -1}, "min_certificate_days is -1; wanted 0 or"),
+        ({"max_tokens": 0}, "max_tokens is 0; wanted 1 to 512"),
+        ({"max_tokens": 513}, "max_tokens is 513; wanted 1 to 512"),
+        ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": "x" * 4001}, "prompt has 4001 characters; wanted at most 4000"),
+        ({"expect": "("}, "expect is '(', which is no regular expression"),
+        ({"container": "--help"}, "container is '--help'; wanted the name or ID of a container"),
+        ({"gpu_witness": "log"}, "give container or log_path"),
         ({"ca_path": "/does/not/exist"}, "ca_path"),
     ],
 )
@@ -202,10 +261,13 @@ def test_bad_input_is_one_sentence_and_no_verdict(options, words, run):
 
 def test_documentation_names_options_and_results(server, run):
     documented = yaml.safe_load(ollama_health.DOCUMENTATION)["options"]
-    connection = {"url", "api_key", "ca_path", "client_cert", "client_key", "validate_certs", "timeout"}
-    assert set(ollama_health.argument_spec()) - connection == set(documented)
+    spec = _health_options.health_argument_spec()
+    assert {name: option.get("default") for name, option in documented.items()} == {
+        name: option.get("default") for name, option in spec.items()
+    }
     result = run(server().url, level="inference", models=["a"])
     returned = yaml.safe_load(ollama_health.RETURN)
     assert set(result) - {"changed", "invocation", "warnings", "deprecations"} == set(returned)
     assert set(result["checks"][0]) == set(returned["checks"]["contains"])
+    assert returned["verdict"]["choices"] == ["healthy", *VERDICTS]
     assert set(result["runs"][0]) == set(returned["runs"]["sample"][0])

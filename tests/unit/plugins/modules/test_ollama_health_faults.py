@@ -20,8 +20,8 @@ FAULTS = {
     "no such path": ({"version": Reply(404, "404 page not found")}, {"level": "live"}, "not_ollama", "404"),
     "other JSON": ({"version": {"version": 3}}, {"level": "live"}, "not_ollama", "is not an Ollama server"),
     "403 empty": ({"version": Reply(403)}, {"level": "live"}, "refused", "403 and an empty body"),
-    "gateway": ({"version": Reply(502, "bad gateway")}, {"level": "live"}, "unreachable", "502"),
-    "no answer": ({"version": Reply(hang=True)}, {"level": "live", "timeout": 0.3}, "unreachable", "did not answer"),
+    "gateway": ({"version": Reply(502, "bad gateway")}, {"level": "live"}, "no_answer", "502"),
+    "no answer": ({"version": Reply(hang=True)}, {"level": "live", "timeout": 0.3}, "no_answer", "did not answer"),
     "old": ({"version": {"version": "0.16.0"}}, {"level": "live"}, "old_version", "0.16.0 is older than 0.17.1"),
     "missing": ({}, {"models": ["c"]}, "model_missing", "model c:latest is not on the server"),
     "digest": ({}, {"models": [{"name": "a", "digest": "c" * 64}]}, "wrong_digest", "another digest"),
@@ -95,7 +95,7 @@ FAULTS = {
     "stream breaks off": (
         {"ps": {"models": [ps_entry()]}, "generate": Reply(lines=[{"response": "x", "done": False}], cut=True)},
         {"level": "inference"},
-        "unreachable",
+        "no_answer",
         "ended before its last line",
     ),
     "silent": (
@@ -108,7 +108,7 @@ FAULTS = {
         {"ps": {"models": [ps_entry()]}},
         {"level": "inference", "min_tokens_per_second": 2001},
         "slow",
-        "2000.00 tokens/s for a:latest, wanted is 2001 tokens/s",
+        "a:latest wrote 2000.00 tokens/s, wanted are at least 2001 tokens/s",
     ),
     "on the CPU": (
         {"ps": {"models": [ps_entry()]}},

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, brief, digest_of, manifest, without
 from scripted_server import Reply
@@ -56,13 +58,16 @@ def test_latest_pulls_what_differs_at_the_source(check_and_run, ollama):
     old = ollama.have("a", ONE)
     new = ollama.publish("a", TWO)
     result, calls = check_and_run(models=[{"name": ollama.name("a"), "state": "latest"}])
+    guard = guard_name(parse_name(ollama.name("a"))).short
     assert brief(result) == [("update", old, new)]
     assert calls == [
         "GET /api/tags",
         "GET /v2/library/a/manifests/latest",
         "GET /api/version",
+        f"POST /api/copy {guard}",
         "POST /api/pull a:latest",
         "GET /api/tags",
+        f"DELETE /api/delete {guard}",
     ]
 
 
@@ -189,6 +194,9 @@ def test_options_equal_documentation():
         ollama_model.models_argument_spec,
         ollama_model.removal_argument_spec,
         ollama_model.pulls_argument_spec,
+        ollama_model.store_argument_spec,
+        ollama_model.memory_argument_spec,
+        ollama_model.state_argument_spec,
     )
     assert set(documented) == own.difference(*(options() for options in shared))
     examples = yaml.safe_load(ollama_model.EXAMPLES)

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name, new_name
 from fake_ollama import WRITES, brief, digest_of, manifest, without
 from scripted_server import Reply
 
@@ -200,7 +203,7 @@ def test_a_model_without_its_files_is_created_again(run, ollama, bot):
     missing = {"bot:latest"}
     gone = Reply(404, {"error": "model 'x' not found"})
     ollama.server.replies["/api/show"] = lambda body: gone if body["model"] in missing else shown(body)
-    assert run(models=[bot()])["actions"][0]["reason"] == "files of it are missing"
+    assert run(models=[bot()])["actions"][0]["reason"] == "files of it are missing or broken"
     missing.add(ollama.name("a"))
     result = run(models=[bot()])
     assert result["error_kind"] == "InvalidInput" and "lists but cannot show" in result["msg"]

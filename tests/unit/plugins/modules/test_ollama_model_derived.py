@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from fake_ollama import WRITES, brief, manifest
 from scripted_server import Reply
 
@@ -30,8 +30,10 @@ def test_an_alias_is_switched_after_the_fetch(check_and_run, ollama):
         models=[{"name": ollama.name("a"), "state": "latest"}, {"name": "chat", "copy_of": ollama.name("a")}],
     )
     assert brief(result) == [("update", old, new), ("copy", old, new)]
-    assert calls[-5:] == [
+    fetched = guard_name(parse_name(ollama.name("a"))).short
+    assert calls[-6:] == [
         "GET /api/tags",
+        f"DELETE /api/delete {fetched}",
         f"POST /api/copy {GUARD}",
         "POST /api/copy chat:latest",
         f"DELETE /api/delete {GUARD}",

@@ -73,6 +73,8 @@ def test_updates_are_one_manifest_request_each(info, ollama):
         "unread:latest": None,
     }
     assert facts["outdated:latest"]["source_digest"] == new
+    assert result["outdated"] == [ollama.name("outdated")]
+    assert "outdated" not in info()
     assert "does not have it" in facts["gone:latest"]["source_problem"]
     assert "answered 500 'oops'" in facts["unread:latest"]["source_problem"]
 
@@ -91,6 +93,30 @@ def test_details_are_one_show_each_and_a_broken_model_is_said(info, ollama):
     result = info(details=True)
     assert result["models"][0]["show"] is None
     assert "blobs are missing or broken" in str(result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("listed", "shown", "capabilities"),
+    [(None, ["completion"], ["completion"]), (["completion", "tools"], ["completion"], ["completion", "tools"])],
+)
+def test_old_servers_tell_capabilities_with_details(info, ollama, listed, shown, capabilities):
+    entry = {"name": "a:latest", "digest": "a" * 64, "size": 1, "capabilities": listed}
+    ollama.server.replies["/api/tags"] = {"models": [entry]}
+    ollama.server.replies["/api/show"] = {"details": {}, "capabilities": shown}
+    assert info()["models"][0]["capabilities"] == listed
+    assert info(details=True)["models"][0]["capabilities"] == capabilities
+
+
+def test_a_pinned_model_is_told_from_one_that_leaves(info, ollama):
+    ends = {"a:latest": "2318-12-31T23:47:16.854775807Z", "b:latest": "2026-01-01T00:00:00Z", "c:latest": None}
+    ollama.server.replies["/api/ps"] = {
+        "models": [{"name": name, "digest": "a" * 64, "expires_at": end} for name, end in ends.items()]
+    }
+    assert {model["name"]: model["pinned"] for model in info()["running"]} == {
+        "a:latest": True,
+        "b:latest": False,
+        "c:latest": False,
+    }
 
 
 def test_a_hung_runner_hides_only_what_is_loaded(info, ollama):

@@ -31,13 +31,13 @@ def test_a_pull_is_put_off_before_anything_is_done(run, ollama, update):
         ollama.have("a", ONE)
     held = dict(ollama.held)
     models = [{"name": ollama.name("a"), "state": "latest"}, {"name": ollama.name("gone"), "state": "absent"}]
-    result = run(_defer=True, models=models, pull_timeout=100, timeout=30)
+    result = run(_defer=True, models=models, pull_timeout=100, timeout=30, lock_timeout=7)
     assert ollama.held == held
     assert not [call for call in ollama.calls if call.startswith(WRITES)]
     due = result.pop("work_due")
     assert without(result, ["invocation", "warnings"]) == {"changed": False}
-    # Two actions: the limit of the pull, and time for the requests around them.
-    assert due["seconds"] == 100.0 + 3 * 10 * 30
+    # Two actions: the wait for another run, the limit of the pull, and time for the requests around them.
+    assert due["seconds"] == 7.0 + 100.0 + 3 * 10 * 30
     # What the source said is not asked again, and decides, whatever the source says meanwhile.
     ollama.publish("a", Reply(404, "gone"))
 

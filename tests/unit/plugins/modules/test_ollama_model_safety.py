@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    guard_name,
+    new_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import guard_name
 from fake_ollama import WRITES, brief, digest_of, manifest
 from scripted_server import Reply
 
@@ -74,6 +77,47 @@ def test_a_pin_whose_pull_fails_leaves_no_guard(run, ollama):
     assert ollama.held == before
 
 
+def test_a_full_disk_ends_the_pull_at_once(run, ollama):
+    ollama.have("a", ONE)
+    before = dict(ollama.held)
+    ollama.publish("a", TWO)
+    ollama.pulls = [[{"error": "write /m/blobs/sha256-1-partial: no space left on device"}]]
+    result = run(name=ollama.name("a"), state="latest", retries=5)
+    assert (result["error_kind"], result["changed"]) == ("DiskFull", False)
+    assert "free space in the server's store" in result["msg"]
+    assert [call for call in ollama.calls if call.startswith("POST /api/pull")] == ["POST /api/pull a:latest"]
+    assert ollama.held == before
+
+
+def test_an_update_that_is_not_listed_is_undone(run, ollama):
+    ollama.have("a", ONE)
+    before = dict(ollama.held)
+    ollama.publish("a", TWO)
+
+    def pulled(model):
+        # Its config came broken.
+        del ollama.held[model]
+        return [{"status": "success"}]
+
+    ollama.pulls = [pulled]
+    result = run(name=ollama.name("a"), state="latest")
+    assert (result["error_kind"], result["changed"]) == ("BadAnswer", False)
+    assert "the server does not list the model" in result["msg"]
+    assert ollama.held == before
+
+
+def test_a_later_update_that_fails_keeps_what_an_interrupted_one_brought(run, ollama):
+    # Any digest is good for latest, so that the newer of the two stays; a pinned one goes back to the guard's.
+    ollama.have("a", TWO)
+    before = dict(ollama.held)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    ollama.held[guard] = digest_of(ONE)
+    ollama.publish("a", THREE)
+    ollama.pulls = [[{"error": "max retries exceeded: EOF"}]]
+    assert run(name=ollama.name("a"), state="latest")["error_kind"] == "PullFailed"
+    assert ollama.held == before
+
+
 def test_an_interrupted_run_is_finished(check_and_run, ollama):
     # Killed after the pull: the new model is there, the old one under its guard name.
     pin = ollama.have("a", TWO)
@@ -128,7 +172,7 @@ def test_exclusive_deletes_nothing_after_a_failure(run, ollama):
     ollama.have("extra", ONE)
     ollama.publish("b", TWO)
     names = [ollama.name("missing"), ollama.name("b"), ollama.name("missing2")]
-    result = run(name=names, exclusive=True, prune_local=True)
+    result = run(name=names, exclusive=True, prune_local=True, parallel=1)
     assert result["error_kind"] == "SourceNotFound"
     assert result["msg"].startswith("2 models failed: (1)")
     # What could be fetched was.
@@ -143,3 +187,67 @@ def test_too_many_deletions_stop_the_run(run, ollama):
     result = run(name=ollama.name("m0"), exclusive=True, prune_local=True, max_delete=4)
     assert "would remove 5 undeclared models, max_delete allows 4" in result["msg"]
     assert ollama.calls == ["GET /api/tags"]
+
+
+# --- what interrupted runs left for models that nobody declares ---------------------------------------------------
+
+
+@pytest.fixture
+def interrupted(ollama):
+    """A model that nobody declares, replaced by an interrupted run; its old digest is under the guard name."""
+    ollama.have("kept", ONE)
+    ollama.have("a", TWO)
+    name = parse_name(ollama.name("a"))
+    ollama.held[guard_name(name).short] = digest_of(ONE)
+    ollama.held[new_name(name).short] = digest_of(TWO)
+    return name
+
+
+def test_an_undeclared_model_gets_its_digest_back(check_and_run, ollama, interrupted):
+    guard, new = guard_name(interrupted).short, new_name(interrupted).short
+    result, calls = check_and_run(name=ollama.name("kept"))
+    assert brief(result) == [
+        ("cleanup", digest_of(TWO), None),
+        ("restore", digest_of(TWO), digest_of(ONE)),
+        ("cleanup", digest_of(ONE), None),
+    ]
+    assert [call for call in calls if call.startswith(WRITES)] == [
+        f"DELETE /api/delete {new}",
+        f"POST /api/copy {new}",
+        "POST /api/copy a:latest",
+        f"DELETE /api/delete {new}",
+        f"DELETE /api/delete {guard}",
+    ]
+    assert ollama.held == {ollama.name("kept"): digest_of(ONE), ollama.name("a"): digest_of(ONE)}
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_taking_back_may_be_interrupted_anywhere(run, ollama, interrupted, count):
+    """The server fails after so many requests that change something; the next run goes on from there."""
+    left = [count]
+
+    def failing(really):
+        def answer(body):
+            left[0] -= 1
+            return really(body) if left[0] >= 0 else Reply(500, {"error": "no"})
+
+        return answer
+
+    really = {path: ollama.server.replies[path] for path in ("/api/copy", "/api/delete")}
+    ollama.server.replies.update({path: failing(reply) for path, reply in really.items()})
+    assert run(name=ollama.name("kept"))["error_kind"] == "BadAnswer"
+    assert ollama.name("a") in ollama.held
+    ollama.server.replies.update(really)
+    assert "failed" not in run(name=ollama.name("kept"))
+    assert ollama.held == {ollama.name("kept"): digest_of(ONE), ollama.name("a"): digest_of(ONE)}
+
+
+def test_a_failed_restoration_leaves_the_fetches(run, ollama, interrupted):
+    ollama.publish("b", TWO)
+    really = ollama.server.replies["/api/copy"]
+    ollama.server.replies["/api/copy"] = Reply(500, {"error": "no"})
+    result = run(name=[ollama.name("kept"), ollama.name("b")])
+    assert (result["failed"], brief(result)[-1]) == (True, ("pull", None, digest_of(TWO)))
+    assert guard_name(interrupted).short in ollama.held
+    ollama.server.replies["/api/copy"] = really
+    assert [action["action"] for action in run(name=ollama.name("kept"))["actions"]] == ["restore", "cleanup"]

@@ -1,0 +1,315 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which models are to be in memory, which are, and the actions between: pure functions over plain values.
+
+The server runs a model under the path of its weights. So an alias, and a model created from another one, run in the same
+process as that one, unless they ask for other options of the process; and the server shows only the name under which the
+process was started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    CLEANUP,
+    DELETE,
+    LOAD,
+    UNKNOWN,
+    UNLOAD,
+    Action,
+    Held,
+    Plan,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import PINNED_SECONDS, seconds_left
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
+
+#: Parameters of a model that its process is started with; with others it is started anew. The last one is 0.32's.
+RUNNER_PARAMETERS = frozenset(
+    ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")
+)
+#: A load may take this many seconds at least, and more where weights come in slower than this many bytes a second.
+LEAST_LOAD_SECONDS = 300.0
+LOAD_RATE = 50e6
+
+AN_OLDER_ONE = "an older version"
+
+
+@dataclass(frozen=True)
+class Residence:
+    """One model that is declared to be in memory, or not to be.
+
+    :param name: the name under which it is loaded
+    :param names: all known names under which its process may be shown, this one included
+    """
+
+    name: ModelName
+    loaded: bool
+    names: tuple[ModelName, ...]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is declared of the server's memory.
+
+    :param load_timeout: seconds that a load may take, ``None`` for what its size makes likely
+    """
+
+    residences: tuple[Residence, ...] = ()
+    load_timeout: float | None = None
+
+    def load_limit(self, size: int) -> float:
+        """Return the seconds that a load may take.
+
+        :param size: bytes of the model
+        """
+        return self.load_timeout or max(LEAST_LOAD_SECONDS, size / LOAD_RATE)
+
+    def longest(self, plan: Plan) -> float:
+        """Return the seconds after which all loads of a plan have surely ended; each may be begun twice."""
+        return sum(2 * self.load_limit(action.bytes) for action in plan.actions if action.kind == LOAD)
+
+
+NO_MEMORY = Memory()
+
+
+# --- what is declared -------------------------------------------------------------------------------------------------
+
+
+def residences(desired: Sequence[Desired]) -> tuple[Residence, ...]:
+    """Return what is declared of the memory, one for each process; :func:`conflicts` says what cannot be."""
+    entries = {item.name.key: item for item in desired}
+    runs_as = {item.name.key: _runs_as(item.name, entries) for item in desired if item.state != ABSENT}
+    found: dict[str, Residence] = {}
+    for item in desired:
+        if item.loaded is None or item.name.key not in runs_as:
+            continue
+        root = runs_as[item.name.key]
+        names = {root.key: root}
+        names.update((key, entries[key].name) for key, other in runs_as.items() if other.key == root.key)
+        found.setdefault(root.key, Residence(item.name, item.loaded, tuple(names.values())))
+    return tuple(found.values())
+
+
+def conflicts(desired: Sequence[Desired]) -> list[str]:
+    """Return what is wrong with what is declared of the memory, taken together."""
+    entries = {item.name.key: item for item in desired}
+    complaints: list[str] = []
+    processes: dict[str, Desired] = {}
+    weights: dict[str, tuple[str, Desired]] = {}
+    for item in desired:
+        if item.loaded is None:
+            continue
+        root = _runs_as(item.name, entries)
+        if any(step.origin and step.origin.recipe for step in _steps(item.name, root, entries)):
+            complaints.append(
+                f"{item.name} is declared {_word(item)}, but it runs in the same process as {root}, and the server shows only "
+                f"the name under which that was started; declare it of {root} instead"
+            )
+            continue
+        other = processes.setdefault(root.key, item)
+        if other.loaded is not item.loaded:
+            complaints.append(
+                f"{other.name} is declared {_word(other)} and {item.name} {_word(item)}, but they are one model under two "
+                "names; declare the same of both"
+            )
+        if item.loaded:
+            base = _weights(item.name, entries)
+            key, other = weights.setdefault(base.key, (root.key, item))
+            if key != root.key:
+                complaints.append(
+                    f"{other.name} and {item.name} are declared loaded, but they have the weights of {base}, and the server "
+                    "runs these under one set of options at a time; declare one of them loaded"
+                )
+    return complaints
+
+
+def _word(item: Desired) -> str:
+    return "loaded" if item.loaded else "not loaded"
+
+
+def _runs_as(name: ModelName, entries: Mapping[str, Desired]) -> ModelName:
+    """Return the model in whose process this one runs: its target, or its base where it asks for no other options."""
+    seen: set[str] = set()
+    item = entries.get(name.key)
+    while item and item.origin and item.name.key not in seen:
+        if item.origin.recipe and RUNNER_PARAMETERS & set(item.origin.recipe.parameters):
+            break
+        seen.add(item.name.key)
+        name = item.origin.name
+        item = entries.get(name.key)
+    return name
+
+
+def _weights(name: ModelName, entries: Mapping[str, Desired]) -> ModelName:
+    """Return the model whose weights this one has, as far as declarations tell."""
+    last = name
+    for step in _steps(name, None, entries):
+        if step.origin:
+            last = step.origin.name
+    return last
+
+
+def _steps(name: ModelName, end: ModelName | None, entries: Mapping[str, Desired]) -> Iterator[Desired]:
+    """Yield the declared models on the way from this one to another that it is made from, or to the last one."""
+    seen: set[str] = set()
+    item = entries.get(name.key)
+    while item and item.name.key not in seen and not (end and item.name.key == end.key):
+        yield item
+        seen.add(item.name.key)
+        item = entries.get(item.origin.name.key) if item.origin else None
+
+
+# --- what is ----------------------------------------------------------------------------------------------------------
+
+
+def digests(residence: Residence, held: Mapping[str, Held]) -> frozenset[str]:
+    """Return the digests under which the server may show the process of a model."""
+    found = {held[name.key].digest for name in residence.names if name.key in held}
+    return frozenset(found - {UNKNOWN, ""})
+
+
+def shown(
+    residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` that are this model."""
+    wanted = digests(residence, held)
+    return [entry for entry in loaded if entry.get("digest") in wanted]
+
+
+def outdated(
+    residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` that have a name of this model, but a digest that no model has any more."""
+    keys = {name.key for name in residence.names}
+    known = {model.digest for model in held.values() if not model.name.internal}
+    return [entry for entry in loaded if entry.get("digest") not in known and _key(entry) in keys]
+
+
+def lingering(
+    residence: Residence, held: Mapping[str, Held], loaded: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` that have to leave for this model not to be in memory.
+
+    One that has another model's name is not among them, though that may be the same model pulled under two names.
+    """
+    keys = {name.key for name in residence.names}
+    current = [entry for entry in shown(residence, held, loaded) if _key(entry) in keys or _key(entry) not in held]
+    return current + outdated(residence, held, loaded)
+
+
+def staying(loaded: Iterable[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
+    """Return the entries of ``/api/ps`` without those that leave because the model of their name is removed."""
+    removed = {action.name.key for action in plan.actions if action.kind == DELETE}
+    return [entry for entry in loaded if _key(entry) not in removed]
+
+
+def is_pinned(entry: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a loaded model stays for good; one of which the server does not tell the end is left as it is."""
+    left = seconds_left(dict(entry), now)
+    return left is None or left > PINNED_SECONDS
+
+
+def _key(entry: Mapping[str, Any]) -> str | None:
+    try:
+        return parse_listed(str(entry.get("name", ""))).key
+    except InvalidName:
+        return None
+
+
+# --- the actions between ----------------------------------------------------------------------------------------------
+
+
+def with_memory(
+    plan: Plan,
+    declared: Sequence[Residence],
+    held: Mapping[str, Held],
+    loaded: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> Plan:
+    """Return a plan that also takes care of the memory: unloads, then loads, after all fetches and before deletions.
+
+    :param plan: what is done to the models themselves
+    :param held: the server's models before that
+    :param loaded: entries of ``/api/ps``
+    """
+    after = predict(held, plan)
+    actions: list[Action] = []
+    warnings: list[str] = []
+    remaining = staying(loaded, plan)
+    for residence in sorted(declared, key=lambda one: one.loaded):
+        model = after.get(residence.name.key)
+        if model is None:
+            continue
+        there, old = shown(residence, after, remaining), outdated(residence, after, remaining)
+        if residence.loaded:
+            action = _load(model, there, old, now)
+            if action is None and old:
+                warnings.append(
+                    f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; "
+                    "it leaves when its time is up, when the memory is needed, or when the server is restarted"
+                )
+        else:
+            leaving = lingering(residence, after, remaining)
+            action = _unload(model, leaving, there, now)
+            remaining = [entry for entry in remaining if entry not in leaving]
+        if action:
+            actions.append(action)
+    first = next(
+        (place for place, action in enumerate(plan.actions) if action.kind in (DELETE, CLEANUP)), len(plan.actions)
+    )
+    return replace(
+        plan,
+        actions=(*plan.actions[:first], *actions, *plan.actions[first:]),
+        warnings=(*plan.warnings, *warnings),
+    )
+
+
+def _load(
+    model: Held, there: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]], now: datetime
+) -> Action | None:
+    """Return what a model needs to be in memory for good."""
+    if any(is_pinned(entry, now) for entry in there):
+        return None
+    if there:
+        before, reason = "loaded", "loaded, but not for good"
+    elif old:
+        before, reason = AN_OLDER_ONE, "an older version is loaded"
+    else:
+        return _step(LOAD, model, "not loaded", Difference("memory", None, "pinned"))
+    return _step(LOAD, model, reason, Difference("memory", before, "pinned"))
+
+
+def _unload(
+    model: Held, leaving: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]], now: datetime
+) -> Action | None:
+    """Return what a model needs not to be in memory."""
+    if not leaving:
+        return None
+    current = [entry for entry in leaving if entry in there]
+    before = AN_OLDER_ONE
+    if current:
+        before = "pinned" if any(is_pinned(entry, now) for entry in current) else "loaded"
+    return _step(UNLOAD, model, "declared not loaded", Difference("memory", before, None))
+
+
+def _step(kind: str, model: Held, reason: str, detail: Difference) -> Action:
+    return Action(
+        kind,
+        model.name,
+        reason,
+        digest_before=model.digest,
+        digest_after=model.digest,
+        bytes=model.size,
+        details=(detail,),
+    )

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The look that most runs need nothing after: models that are declared by name, and all there.
+
+A host compiles the module's code anew for each task, and imports ``requests``; both cost more than all else that a run
+does which finds nothing to do. So a set that one list of the server proves is told without them. What is not proven here
+is left to the plan, which comes to the same result for what is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import check_url, is_loopback
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
+
+#: Bytes of an answer; as much as the client takes.
+_MOST = 32 * 1024 * 1024
+#: What one entry may say, and with which state.
+_KEYS = ("name", "state")
+_STATES = (PRESENT, ABSENT)
+#: Options that ask for more than names. Limits of work that is not due are only looked at for whether they can be at all.
+_MORE = (
+    "exclusive",
+    "store_path",
+    "verify",
+    "memory_limit",
+    "registry_mirror",
+    "registry_ca_path",
+    "insecure_registries",
+    "ca_path",
+    "client_cert",
+    "client_key",
+    "state_dir",
+)
+
+
+def limit_complaints(params: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each limit that cannot be."""
+    return [
+        f"{option} is {params[option]}; wanted {least}"
+        for option, bad, least in (
+            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
+            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
+            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
+            (
+                "load_timeout",
+                params["load_timeout"] is not None and params["load_timeout"] <= 0,
+                "a number of seconds above 0",
+            ),
+            ("retries", params["retries"] < 0, "0 or more"),
+            ("parallel", params["parallel"] < 1, "1 or more"),
+            ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
+            ("max_delete", params["max_delete"] < 0, "0 or more"),
+        )
+        if bad
+    ]
+
+
+def plain_names(params: Mapping[str, Any]) -> dict[str, bool] | None:
+    """Return the declared models, key -> whether they are to be there; ``None`` if more than that is declared.
+
+    What is wrong with a declaration is told by whoever reads it in full.
+    """
+    entries = params["models"]
+    if entries is None:
+        entries = [{"name": name} for name in params["name"] or []]
+    wanted: dict[str, bool] = {}
+    for entry in entries:
+        state = entry.get("state") or params["state"]
+        more = any(value is not None for key, value in entry.items() if key not in _KEYS)
+        try:
+            key = parse_name(str(entry["name"])).key
+        except errors.InvalidName:
+            return None
+        if more or state not in _STATES or key in wanted:
+            return None
+        wanted[key] = state == PRESENT
+    return wanted
+
+
+def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+    """Return the server's models as the module shows them if all is as declared, and nothing left over; else ``None``."""
+    there: dict[str, tuple[ModelName, Mapping[str, Any]]] = {}
+    for item in tags:
+        try:
+            name = parse_listed(str(item.get("name", "")))
+        except errors.InvalidName:
+            continue
+        if name.internal:
+            return None
+        there.setdefault(name.key, (name, item))
+    if any((key in there) != present for key, present in wanted.items()):
+        return None
+    return [
+        {"name": name.short, "digest": str(item.get("digest", "")), "size": int(item.get("size") or 0)}
+        for _key, (name, item) in sorted(there.items())
+    ]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one request told.
+
+    :param result: the module's result, if nothing is to be done
+    :param tags: the server's list of its models, digests in full, if it was asked for
+    """
+
+    result: dict[str, Any] | None = None
+    tags: list[dict[str, Any]] | None = None
+
+
+NOTHING_SEEN = Look()
+
+
+def look(params: Mapping[str, Any], *, diff: bool) -> Look:
+    """Ask a server on this machine for its models, where that can be enough.
+
+    :raises OllamaError: if the server refuses, or does not answer in time
+    """
+    wanted = None if any(params[option] for option in _MORE) else plain_names(params)
+    if wanted is None or params["timeout"] <= 0 or limit_complaints(params) or params["_offers"] is not None:
+        return NOTHING_SEEN
+    try:
+        url = check_url(params["url"])
+    except errors.InvalidInput:
+        return NOTHING_SEEN
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not is_loopback(parts.hostname):
+        return NOTHING_SEEN
+    tags = _listed(url, params)
+    models = None if tags is None else as_declared(wanted, tags)
+    if models is None:
+        return Look(tags=tags)
+    result: dict[str, Any] = {"changed": False, "models": models, "actions": [], "kept": []}
+    if diff:
+        lines = "".join(f"{model['name']} {model['digest']}\n" for model in models)
+        headers = {"before_header": "models before", "after_header": "models after"}
+        result["diff"] = {**headers, "before": lines, "after": lines}
+    return Look(result, tags)
+
+
+def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the server's list of its models, ``None`` where ``requests`` has to find out why there is none."""
+    key = {"Authorization": f"Bearer {params['api_key']}"} if params["api_key"] else {}
+    answer = _plain.get(url, "/api/tags", {"Accept-Encoding": "identity", **key}, params["timeout"], _MOST)
+    try:
+        content = json.loads(answer.text) if answer else None
+    except ValueError:
+        return None
+    models = content.get("models") if isinstance(content, dict) else None
+    if not isinstance(models, list) or not all(isinstance(item, dict) for item in models):
+        return None
+    return [{**item, "digest": _digest(item)} for item in models]
+
+
+def _digest(item: Mapping[str, Any]) -> str:
+    digest = str(item.get("digest") or "")
+    return digest if not digest or digest.startswith("sha256:") else f"sha256:{digest}"

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What interrupted runs left for models that nobody declares: taken back or removed, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    RESTORE,
+    Held,
+    Offer,
+    Rules,
+    guard_name,
+    held_models,
+    new_name,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = ["a", "b:1", "team/c", "h:5000/n/d:x"]
+
+
+def digest(text):
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+OLD, NEW, OTHER = digest("old"), digest("new"), digest("other")
+
+
+def guard(name):
+    return guard_name(parse_name(name)).short
+
+
+def new(name):
+    return new_name(parse_name(name)).short
+
+
+def server(models):
+    return held_models({"name": name, "digest": value, "size": 10} for name, value in models.items())
+
+
+def steps(plan):
+    return [(action.kind, action.name.short, action.digest_before, action.digest_after) for action in plan.actions]
+
+
+def plan_of(models, desired=(), offers=None, rules=None):
+    return plan_all(list(desired), server(models), offers or {}, rules or Rules())
+
+
+def test_an_exchange_that_was_not_finished_is_taken_back():
+    plan = plan_of({"A": NEW, guard("a"): OLD, new("a"): OTHER})
+    assert steps(plan) == [
+        ("cleanup", new("a"), OTHER, None),
+        # Spelled as the server has it
+        ("restore", "A:latest", NEW, OLD),
+        ("cleanup", guard("a"), OLD, None),
+    ]
+    assert plan.actions[1].source.short == guard("a")
+    assert plan.tidies
+
+
+def test_a_guard_that_is_not_needed_is_removed():
+    assert steps(plan_of({"a": OLD, guard("a"): OLD})) == [("cleanup", guard("a"), OLD, None)]
+
+
+def test_the_last_of_a_model_is_kept_and_said():
+    models = {"b:1": OLD, guard("a"): OLD}
+    plan = plan_of(models)
+    assert plan.actions == ()
+    assert guard("a") in plan.warnings[0] and "ollama cp" in plan.warnings[0]
+    declared = [Desired(parse_name("b:1"))]
+    assert plan_of(models, declared, rules=Rules(exclusive=True)).actions == ()
+    assert steps(plan_of(models, declared, rules=Rules(exclusive=True, prune_local=True))) == [
+        ("cleanup", guard("a"), OLD, None)
+    ]
+
+
+@pytest.mark.parametrize("name", ["alchemorsel-tmp/x:guard", "alchemorsel-tmp/x:new", f"alchemorsel-tmp/{'0' * 32}:x"])
+def test_what_has_another_form_is_left_alone(name):
+    plan = plan_of({"a": OLD, name: OLD})
+    assert (plan.actions, plan.warnings) == ((), ())
+
+
+def test_a_declared_model_is_handled_anyway():
+    models = {"a": NEW, guard("a"): OLD, new("a"): OTHER}
+    assert [action[:2] for action in steps(plan_of(models, [Desired(parse_name("a"))]))] == [
+        ("cleanup", new("a")),
+        ("cleanup", guard("a")),
+    ]
+    assert [action[:2] for action in steps(plan_of(models, [Desired(parse_name("a"), ABSENT)]))][0] == (
+        "delete",
+        "a:latest",
+    )
+
+
+def test_an_alias_follows_the_model_that_is_taken_back():
+    alias = Desired(parse_name("chat"), origin=Origin(parse_name("a")))
+    models = {"a": NEW, guard("a"): OLD, "chat": NEW}
+    plan = plan_of(models, [alias])
+    assert steps(plan) == [
+        ("restore", "a:latest", NEW, OLD),
+        ("cleanup", guard("a"), OLD, None),
+        ("copy", "chat:latest", NEW, OLD),
+    ]
+    assert {model.digest for model in predict(server(models), plan).values()} == {OLD}
+
+
+def test_exclusive_judges_a_model_by_what_it_had():
+    models = {"a": NEW, guard("a"): OLD, "b:1": OLD}
+    rules = Rules(exclusive=True)
+    key = parse_name("a").key
+    for served, wanted in ((NEW, False), (OLD, True)):
+        plan = plan_of(models, [Desired(parse_name("b:1"))], {key: Offer(served, frozenset([served]))}, rules)
+        assert plan.actions[0].kind == RESTORE
+        assert (("delete", "a:latest", OLD, None) in steps(plan)) is wanted
+
+
+# --- a model of the server ----------------------------------------------------------------------------------------
+
+DIGESTS = st.sampled_from([OLD, NEW, OTHER])
+SERVERS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(NAMES, DIGESTS),
+        **{make(name): DIGESTS for name in NAMES for make in (guard, new)},
+    },
+)
+
+
+def requests_of(action):
+    """What the server is asked for one action, one after the other: copies (from, to) and deletions (name, None)."""
+    if action.kind != RESTORE:
+        return [(action.name.key, None)]
+    aside = new_name(action.name).key
+    return [(action.name.key, aside), (action.source.key, action.name.key), (aside, None)]
+
+
+@given(SERVERS, st.sets(st.sampled_from(NAMES)))
+def test_nothing_is_lost_in_any_prefix(models, declared):
+    desired = [Desired(parse_name(name)) for name in sorted(declared) if name in models]
+    undeclared = [parse_name(name) for name in NAMES if name in models and name not in declared]
+    there = server(models)
+    plan = plan_all(desired, there, {})
+    now = dict(there)
+    for source, target in [request for action in plan.actions for request in requests_of(action)]:
+        if target is None:
+            del now[source]
+        else:
+            now[target] = Held(parse_listed(target), now[source].digest, now[source].size)
+        for name in undeclared:
+            # It is there at every moment, and what it had before the interruption can be had by the next run.
+            assert name.key in now
+            before = there.get(guard_name(name).key, there[name.key]).digest
+            kept = now.get(guard_name(name).key)
+            assert before in (now[name.key].digest, kept.digest if kept else None)
+            again = plan_all(desired, now, {})
+            assert predict(now, again)[name.key].digest == before
+        for name in NAMES:
+            if name not in models and guard(name) in models and name not in declared:
+                assert guard_name(parse_name(name)).key in now
+    assert predict(there, plan) == {key: model for key, model in now.items() if not model.name.internal}
+    assert plan_all(desired, now, {}).actions == ()
