@@ -114,6 +114,7 @@ def test_what_the_role_derives_and_what_it_leaves_empty(play, server, model_regi
             "volume": plan({"name": name}, ollama_store_volume="ollama", ollama_models_min_free="900T"),
             "full": plan({"name": name}, ollama_models_min_free="900T"),
             "fresh": plan({"name": name}, ollama_store_dir=str(tmp_path / "later")),
+            "pinned": plan({"name": name, "keep_alive": -1}),
             "file": plan(gguf, ollama_preload_dir=str(tmp_path / "preload")),
             "nowhere": plan(gguf),
         },
@@ -124,6 +125,7 @@ def test_what_the_role_derives_and_what_it_leaves_empty(play, server, model_regi
     assert "min_free wants" in seen["full"]["msg"] and str(tmp_path / "ollama/models") in seen["full"]["msg"]
     for host in ("auto", "elsewhere", "volume", "fresh"):
         assert [action["action"] for action in seen[host]["actions"]] == ["pull"], seen[host]
+    assert [action["action"] for action in seen["pinned"]["actions"]] == ["pull", "load"]
     assert seen["file"]["actions"][0]["action"] == "create"
     assert "'bert.gguf' of bert" in seen["nowhere"]["msg"]
 
