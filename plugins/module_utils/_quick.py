@@ -11,7 +11,6 @@ is left to the plan, which comes to the same result for what is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import check_url, is_loopback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import check_url, decoded, is_loopback, listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 #: Bytes of an answer; as much as the client takes.
@@ -92,9 +91,8 @@ def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -
     """Return the server's models as the module shows them if all is as declared, and nothing left over; else ``None``."""
     there: dict[str, tuple[ModelName, Mapping[str, Any]]] = {}
     for item in tags:
-        try:
-            name = parse_listed(str(item.get("name", "")))
-        except errors.InvalidName:
+        name = name_of(item)
+        if name is None:
             continue
         if name.internal:
             return None
@@ -102,7 +100,7 @@ def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -
     if any((key in there) != present for key, present in wanted.items()):
         return None
     return [
-        {"name": name.short, "digest": str(item.get("digest", "")), "size": int(item.get("size") or 0)}
+        {"name": name.short, "digest": str(item.get("digest", "")), "size": item.get("size") or 0}
         for _key, (name, item) in sorted(there.items())
     ]
 
@@ -154,15 +152,8 @@ def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     key = {"Authorization": f"Bearer {params['api_key']}"} if params["api_key"] else {}
     answer = _plain.get(url, "/api/tags", {"Accept-Encoding": "identity", **key}, params["timeout"], _MOST)
     try:
-        content = json.loads(answer.text) if answer else None
+        content = decoded(answer.text) if answer else None
+        models = content.get("models") if isinstance(content, dict) else None
+        return listed(models) if isinstance(models, list) else None
     except ValueError:
         return None
-    models = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(models, list) or not all(isinstance(item, dict) for item in models):
-        return None
-    return [{**item, "digest": _digest(item)} for item in models]
-
-
-def _digest(item: Mapping[str, Any]) -> str:
-    digest = str(item.get("digest") or "")
-    return digest if not digest or digest.startswith("sha256:") else f"sha256:{digest}"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -18,7 +17,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import cause, excerpt, is_loopback
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    cause,
+    decoded,
+    excerpt,
+    is_loopback,
+    whole,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
@@ -55,14 +60,14 @@ def read_manifest(body: bytes) -> Manifest:
 
     :raises ValueError: if it is not one
     """
-    content = json.loads(body)
+    content = decoded(body)
     if not isinstance(content, dict) or not isinstance(content.get("layers"), list):
         raise ValueError("no object with layers")
     parts = [part for part in [content.get("config"), *content["layers"]] if isinstance(part, dict)]
     cuts = [body, body.rstrip()]
     cuts += [body[:step] for step in _DECODER_STEPS if len(body) > step and not body[step:].strip()]
     digests = [f"sha256:{hashlib.sha256(cut).hexdigest()}" for cut in cuts]
-    sizes = [int(part.get("size") or 0) for part in parts]
+    sizes = [whole(part.get("size")) for part in parts]
     blobs = {str(part.get("digest")): size for part, size in zip(parts, sizes)}
     if not all(_BLOB.fullmatch(digest) for digest in blobs):
         blobs = {}
@@ -222,7 +227,8 @@ class Registry:
                     "a registry with plain http into insecure_registries",
                     url=url,
                 ) from exc
-            except (requests.exceptions.RequestException, OSError) as exc:
+            # A host name that is none comes as a ValueError of urllib3.
+            except (requests.exceptions.RequestException, OSError, ValueError) as exc:
                 raise errors.SourceUnreachable(
                     f"{who}, {url}, cannot be reached from here: {cause(exc)}", url=url
                 ) from exc

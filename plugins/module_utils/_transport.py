@@ -18,6 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
     cause,
     check_url,
+    decoded,
     is_loopback,
     never_connected,
     no_answer,
@@ -137,7 +138,7 @@ class Transport:
             if not text.strip():
                 return None
             try:
-                return json.loads(text)
+                return decoded(text)
             except ValueError as exc:
                 raise not_ollama(self.url, path, response.status_code, text) from exc
 
