@@ -11,6 +11,7 @@ is left to the plan, which comes to the same result for what is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,10 +112,12 @@ class Look:
 
     :param result: the module's result, if nothing is to be done
     :param tags: the server's list of its models, digests in full, if it was asked for
+    :param asked: time of the wall clock before that
     """
 
     result: dict[str, Any] | None = None
     tags: list[dict[str, Any]] | None = None
+    asked: float | None = None
 
 
 NOTHING_SEEN = Look()
@@ -135,16 +138,17 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     parts = urlsplit(url)
     if parts.scheme != "http" or not is_loopback(parts.hostname):
         return NOTHING_SEEN
+    asked = time.time()
     tags = _listed(url, params)
     models = None if tags is None else as_declared(wanted, tags)
     if models is None:
-        return Look(tags=tags)
+        return Look(tags=tags, asked=asked)
     result: dict[str, Any] = {"changed": False, "models": models, "actions": [], "kept": []}
     if diff:
         lines = "".join(f"{model['name']} {model['digest']}\n" for model in models)
         headers = {"before_header": "models before", "after_header": "models after"}
         result["diff"] = {**headers, "before": lines, "after": lines}
-    return Look(result, tags)
+    return Look(result, tags, asked)
 
 
 def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
