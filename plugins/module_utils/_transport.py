@@ -221,22 +221,28 @@ class Transport:
     def _read(self, response: Any, path: str, deadline: float) -> str:
         parts, size = [], 0
         failures = self._requests.exceptions
+        late = errors.ServerTimeout(
+            f"{self.url}{path} did not finish its answer in time; raise timeout", url=self.url + path
+        )
         try:
-            for chunk in response.iter_content(_CHUNK):
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise not_ollama(self.url, path, response.status_code, "more than 32 MiB")
-                if time.monotonic() > deadline:
-                    raise errors.ServerTimeout(
-                        f"{self.url}{path} did not finish its answer in time; raise timeout", url=self.url + path
-                    )
-                parts.append(chunk)
-        except (failures.RequestException, OSError) as exc:
+            with self._line.cut_after(deadline - time.monotonic()):
+                for chunk in response.iter_content(_CHUNK):
+                    size += len(chunk)
+                    if size > MAX_BODY:
+                        raise not_ollama(self.url, path, response.status_code, "more than 32 MiB")
+                    parts.append(chunk)
+        # urllib3 has let others than its own through when a connection is shut down under it.
+        except (failures.RequestException, OSError, AttributeError, ValueError) as exc:
+            if time.monotonic() >= deadline:
+                raise late from exc
             raise errors.ServerUnreachable(
                 f"the connection to {self.url} broke in the answer to {path}: {cause(exc)}; check the server's log",
                 url=self.url + path,
                 http_status=response.status_code,
             ) from exc
+        if time.monotonic() >= deadline:
+            # Some versions of urllib3 take an answer that was cut for a complete one.
+            raise late
         return b"".join(parts).decode("utf-8", "replace")
 
     def _check_status(self, response: Any, path: str, text: str) -> None:
