@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 
+#: Seconds of the longest time that can be given; the longest that every system waits for a socket is twice that.
+LONGEST = 1e6
 #: Fields of models, as lists and show have them, and of what kind they are.
 _KINDS: Mapping[str, type] = {
     "size": int,
@@ -40,6 +42,20 @@ def decoded(text: str | bytes) -> Any:
 def whole(value: object) -> int:
     """Return a number of bytes as somebody tells it, 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def wrong_seconds(value: float | None, *, zero: bool = False) -> str:
+    """Return what is wanted instead of a number of seconds, an empty text where it is one that clocks and sockets take."""
+    if value is None or 0 < value <= LONGEST or (zero and value == 0):
+        return ""
+    if value > LONGEST:
+        return f"at most {LONGEST:.0f} seconds"
+    return "0 or more seconds" if zero else "a number of seconds above 0"
+
+
+def can_be_sent(api_key: str | None) -> bool:
+    """Tell whether a header can carry a key; where it cannot, the libraries' own errors show it."""
+    return not api_key or re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", api_key) is not None
 
 
 def readable(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,14 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import check_url, decoded, is_loopback, listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    can_be_sent,
+    check_url,
+    decoded,
+    is_loopback,
+    listed,
+    wrong_seconds,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
@@ -44,26 +51,20 @@ _MORE = (
 )
 
 
+#: Options in seconds, and those that may be 0.
+_TIMES = ("pull_timeout", "stall_timeout", "progress_interval", "load_timeout")
+_TIMES_FROM_0 = ("lock_timeout",)
+
+
 def limit_complaints(params: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each limit that cannot be."""
-    return [
-        f"{option} is {params[option]}; wanted {least}"
-        for option, bad, least in (
-            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
-            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
-            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
-            (
-                "load_timeout",
-                params["load_timeout"] is not None and params["load_timeout"] <= 0,
-                "a number of seconds above 0",
-            ),
-            ("retries", params["retries"] < 0, "0 or more"),
-            ("parallel", params["parallel"] < 1, "1 or more"),
-            ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
-            ("max_delete", params["max_delete"] < 0, "0 or more"),
-        )
-        if bad
+    times = [(option, wrong_seconds(params[option])) for option in _TIMES]
+    times += [(option, wrong_seconds(params[option], zero=True)) for option in _TIMES_FROM_0]
+    counts = [
+        (option, "" if params[option] >= least else f"{least} or more")
+        for option, least in (("retries", 0), ("parallel", 1), ("max_delete", 0))
     ]
+    return [f"{option} is {params[option]}; wanted {wanted}" for option, wanted in times + counts if wanted]
 
 
 def plain_names(params: Mapping[str, Any]) -> dict[str, bool] | None:
@@ -129,7 +130,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     :raises OllamaError: if the server refuses, or does not answer in time
     """
     wanted = None if any(params[option] for option in _MORE) else plain_names(params)
-    if wanted is None or params["timeout"] <= 0 or limit_complaints(params) or params["_offers"] is not None:
+    wrong = wrong_seconds(params["timeout"]) or limit_complaints(params) or not can_be_sent(params["api_key"])
+    if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN
     try:
         url = check_url(params["url"])

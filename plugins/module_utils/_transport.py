@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    can_be_sent,
     cause,
     check_url,
     decoded,
@@ -25,6 +26,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     not_ollama,
     status_error,
     tls_remedy,
+    wrong_seconds,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import Patience, Watch, tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
@@ -82,8 +84,14 @@ class Transport:
         timeout: float = 30.0,
     ) -> None:
         self.url = check_url(url)
-        if timeout <= 0:
-            raise errors.InvalidInput(f"timeout is {timeout}; wanted a number of seconds above 0")
+        wanted = wrong_seconds(timeout)
+        if wanted:
+            raise errors.InvalidInput(f"timeout is {timeout}; wanted {wanted}")
+        if not can_be_sent(api_key):
+            raise errors.InvalidInput(
+                "api_key has a line break, a blank at its end or another character that a header cannot carry; give the key "
+                "alone, with the filter trim where it comes from a file"
+            )
         for option, path in (("ca_path", ca_path), ("client_cert", client_cert), ("client_key", client_key)):
             if path and not os.access(path, os.R_OK):
                 raise errors.InvalidInput(

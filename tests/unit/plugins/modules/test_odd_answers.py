@@ -150,3 +150,29 @@ def test_secrets_in_an_address_are_not_shown(url):
         check_url(url)
     assert "sek" not in caught.value.message
     assert "host" in caught.value.message or "[::1" in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["sekret\n", "sek\tret", "sekr\u20act"])
+@pytest.mark.parametrize("module", ["names", "info", "any"])
+def test_a_key_that_cannot_be_sent_is_not_shown(run_module, answering, module, key):
+    which, options = MODULES[module]
+    result = run_module(which, {"url": answering("/api/version", 1).url, "api_key": key, **options})
+    assert result["error_kind"] == "InvalidInput" and "api_key" in result["msg"]
+    assert "sek" not in result["msg"]
+
+
+# --- times --------------------------------------------------------------------------------------------------------
+
+TIMES = {
+    "latest": ["timeout", "pull_timeout", "stall_timeout", "progress_interval", "load_timeout", "lock_timeout"],
+    "info": ["timeout"],
+    "any": ["timeout", "load_timeout", "max_seconds", "wait_timeout", "wait_sleep"],
+}
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e7])
+@pytest.mark.parametrize(("module", "option"), [(module, one) for module, options in TIMES.items() for one in options])
+def test_times_that_no_clock_holds(run_module, answering, module, option, seconds):
+    which, options = MODULES[module]
+    result = run_module(which, {"url": answering("/api/version", 1).url, **options, option: seconds})
+    assert result["error_kind"] == "InvalidInput" and f"{option} is " in result["msg"]
