@@ -55,17 +55,6 @@ attributes:
   platform:
     platforms: posix
 options:
-  name:
-    description:
-      - Names of models, the short form of O(models).
-    type: list
-    elements: str
-  state:
-    description:
-      - State of the models in O(name), and of those in O(models) that do not say theirs.
-    type: str
-    choices: [present, latest, absent]
-    default: present
   allow_vulnerable_version:
     description:
       - Whether a server below version 0.17.1, which is open to CVE-2026-7482, is worked with. It is checked when there is something to do.
@@ -280,7 +269,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import Look, look
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
 
 
 def argument_spec() -> dict[str, Any]:
@@ -295,8 +283,6 @@ def argument_spec() -> dict[str, Any]:
         **store_argument_spec(),
         **memory_argument_spec(),
         **state_argument_spec(),
-        "name": {"type": "list", "elements": "str"},
-        "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},
     }
 
