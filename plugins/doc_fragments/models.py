@@ -10,6 +10,17 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  name:
+    description:
+      - Names of models, the short form of O(models).
+    type: list
+    elements: str
+  state:
+    description:
+      - State of the models in O(name), and of those in O(models) that do not say theirs.
+    type: str
+    choices: [present, latest, absent]
+    default: present
   models:
     description:
       - The declared models. Names are compared as the server does it, so V(llama3.2), V(library/llama3.2:latest) and

@@ -13,10 +13,10 @@ from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import refuse
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     RESERVED_NAMESPACE,
     ModelName,
+    name_of,
     parse_listed,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
@@ -177,11 +177,9 @@ def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
     """Return the server's models by the key of their name; what cannot be a model name is left out."""
     held: dict[str, Held] = {}
     for item in tags:
-        try:
-            name = parse_listed(str(item.get("name", "")))
-        except InvalidName:
-            continue
-        held.setdefault(name.key, Held(name, str(item.get("digest", "")), int(item.get("size") or 0)))
+        name = name_of(item)
+        if name is not None:
+            held.setdefault(name.key, Held(name, str(item.get("digest", "")), item.get("size") or 0))
     return held
 
 

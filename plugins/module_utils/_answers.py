@@ -9,10 +9,76 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+
+#: Seconds of the longest time that can be given; the longest that every system waits for a socket is twice that.
+LONGEST = 1e6
+#: Fields of models, as lists and show have them, and of what kind they are.
+_KINDS: Mapping[str, type] = {
+    "size": int,
+    "size_vram": int,
+    "context_length": int,
+    "details": dict,
+    "model_info": dict,
+    "capabilities": list,
+}
+
+
+def decoded(text: str | bytes) -> Any:
+    """Return what a JSON text says.
+
+    :raises ValueError: if it is none, or nested deeper than anything that is asked for
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as exc:
+        raise ValueError("it is nested too deeply") from exc
+
+
+def whole(value: object) -> int:
+    """Return a number of bytes as somebody tells it, 0 for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def wrong_seconds(value: float | None, *, zero: bool = False) -> str:
+    """Return what is wanted instead of a number of seconds, an empty text where it is one that clocks and sockets take."""
+    if value is None or 0 < value <= LONGEST or (zero and value == 0):
+        return ""
+    if value > LONGEST:
+        return f"at most {LONGEST:.0f} seconds"
+    return "0 or more seconds" if zero else "a number of seconds above 0"
+
+
+def can_be_sent(api_key: str | None) -> bool:
+    """Tell whether a header can carry a key; where it cannot, the libraries' own errors show it."""
+    return not api_key or re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", api_key) is not None
+
+
+def readable(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server tells of a model without the fields that are of another kind than they should be."""
+    return {key: value for key, value in item.items() if key not in _KINDS or isinstance(value, _KINDS[key])}
+
+
+def listed(models: list[Any]) -> list[dict[str, Any]]:
+    """Return a server's list of models, each with a ``name``, and ``digest`` as ``sha256:<hex>``.
+
+    :raises ValueError: if it lists something else
+    """
+    if not all(isinstance(item, dict) for item in models):
+        raise ValueError("its list holds something that is no model")
+    return [
+        {**readable(item), "name": str(item.get("name") or item.get("model") or ""), "digest": _digest(item)}
+        for item in models
+    ]
+
+
+def _digest(item: Mapping[str, Any]) -> str:
+    digest = str(item.get("digest") or "")
+    return digest if not digest or digest.startswith("sha256:") else f"sha256:{digest}"
 
 
 def is_loopback(host: str | None) -> bool:
@@ -38,23 +104,34 @@ def check_url(url: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as exc:
-        raise errors.InvalidInput(f"url '{url}' is invalid: {exc}; {wanted}") from exc
-    if parts.username is not None or parts.password is not None:
-        shown = text.rsplit("@", 1)[-1]
-        raise errors.InvalidInput(
-            f"the url of {shown} contains a user or password; leave them out and give the key in api_key"
-        )
+        raise (_with_password(text) or errors.InvalidInput(f"url '{url}' is invalid: {exc}; {wanted}")) from exc
+    password = _with_password(text)
+    if password:
+        raise password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise errors.InvalidInput(f"url '{url}' is invalid: it needs a scheme and a host; {wanted}")
     if port == 0 or parts.query or parts.fragment or any(c.isspace() for c in text):
-        raise errors.InvalidInput(f"url '{url}' is invalid: port 0, blanks, '?' and '#' cannot be part of it; {wanted}")
+        # What follows '?' may be a key.
+        shown = re.sub(r"\?.+", "?...", url, flags=re.DOTALL)
+        raise errors.InvalidInput(
+            f"url '{shown}' is invalid: port 0, blanks, '?' and '#' cannot be part of it; {wanted}"
+        )
     return text
+
+
+def _with_password(text: str) -> errors.InvalidInput | None:
+    """Return the refusal of an address that has, or seems to have, a user or password in it; it does not show them."""
+    if "@" not in text:
+        return None
+    return errors.InvalidInput(
+        f"the url of {text.rsplit('@', 1)[-1]} contains a user or password; leave them out and give the key in api_key"
+    )
 
 
 def error_text(text: str) -> str | None:
     """Return the text of ``{"error": ...}`` in the plain and in the OpenAI form, ``None`` if it is neither."""
     try:
-        answer = json.loads(text)
+        answer = decoded(text)
     except ValueError:
         return None
     error = answer.get("error") if isinstance(answer, dict) else None

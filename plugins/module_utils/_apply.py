@@ -147,7 +147,8 @@ class Executor:
                     outcome.add(step)
             else:
                 self._in_turn(actions, outcome)
-        outcome.failures += self._residency.end()
+        if not outcome.lost:
+            outcome.failures += self._residency.end()
         outcome.held = self._live.held
         return outcome
 

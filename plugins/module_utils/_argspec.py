@@ -61,7 +61,7 @@ def progress_argument_spec() -> dict[str, dict[str, Any]]:
 
 
 def models_argument_spec() -> dict[str, dict[str, Any]]:
-    """Return the option that declares models."""
+    """Return the options that declare models."""
     entry = {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": list(STATES)},
@@ -75,7 +75,11 @@ def models_argument_spec() -> dict[str, dict[str, Any]]:
         "loaded": {"type": "bool"},
         "keep_alive": {"type": "str"},
     }
-    return {"models": {"type": "list", "elements": "dict", "options": entry}}
+    return {
+        "name": {"type": "list", "elements": "str"},
+        "state": {"type": "str", "choices": list(STATES), "default": "present"},
+        "models": {"type": "list", "elements": "dict", "options": entry},
+    }
 
 
 def memory_argument_spec() -> dict[str, dict[str, Any]]:

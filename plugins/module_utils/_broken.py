@@ -140,7 +140,8 @@ def mend(
 
     :param mirror: as in the rules of the plan
     """
-    passing = in_between(desired, mirror)
+    # A base that nobody declares is fetched in the same way.
+    passing = in_between([*desired, *(one for one in needed(desired) if one not in desired)], mirror)
     for key, item in to_repair(desired, stock).items():
         offer = offers.get(key, NO_OFFER)
         action, complaint = _repair(item, stock.faults[key], held, offer, stock)

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import listed, not_ollama, readable
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import Transport
 
@@ -32,12 +34,18 @@ class OllamaClient(Transport):
 
     def tags(self) -> list[dict[str, Any]]:
         """Return the server's models as it lists them, ``digest`` always as ``sha256:<hex>``."""
-        return [_with_digest(item) for item in self._object("GET", "/api/tags", key="models", kind=list)["models"]]
+        return self._list("/api/tags", self.timeout)
 
     def ps(self, timeout: float | None = None) -> list[dict[str, Any]]:
         """Return the loaded models, ``digest`` always as ``sha256:<hex>``; blocks up to 30 s while a runner hangs (0.32)."""
-        answer = self._object("GET", "/api/ps", key="models", kind=list, timeout=timeout)
-        return [_with_digest(item) for item in answer["models"]]
+        return self._list("/api/ps", timeout or self.timeout)
+
+    def _list(self, path: str, timeout: float) -> list[dict[str, Any]]:
+        models = self._object("GET", path, key="models", kind=list, timeout=timeout)["models"]
+        try:
+            return listed(models)
+        except ValueError as exc:
+            raise not_ollama(self.url, path, 200, json.dumps(models)) from exc
 
     def show(self, model: str, *, fresh: bool = False) -> dict[str, Any]:
         """Return what the server knows about one model.
@@ -47,7 +55,7 @@ class OllamaClient(Transport):
         :raises ModelNotFound: also for a listed model whose blobs are missing
         """
         body = {"model": model, "system": "-"} if fresh else {"model": model}
-        return self._object("POST", "/api/show", body, key="details", kind=dict)
+        return readable(self._object("POST", "/api/show", body, key="details", kind=dict))
 
     def has_blob(self, digest: str) -> bool:
         """Tell whether the server has a blob, ``sha256:<hex>``; whether it is whole is not verified."""
@@ -119,10 +127,3 @@ class OllamaClient(Transport):
     def unload(self, model: str) -> None:
         """Ask for a model's memory back, embedding models too; it goes when running requests have ended."""
         self.generate(model, timeout=self.timeout, keep_alive=0)
-
-
-def _with_digest(item: dict[str, Any]) -> dict[str, Any]:
-    digest = str(item.get("digest") or "")
-    if digest and not digest.startswith("sha256:"):
-        digest = f"sha256:{digest}"
-    return {**item, "digest": digest}

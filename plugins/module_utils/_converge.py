@@ -20,6 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import Se
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import NOTHING_SEEN, Look
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, Seen, Wanted, look, public
@@ -37,23 +38,24 @@ def converge(
     defer: bool = False,
     known: Mapping[str, Any] | None = None,
     progress: ProgressFile | None = None,
-    tags: list[dict[str, Any]] | None = None,
+    first: Look = NOTHING_SEEN,
 ) -> None:
     """Bring the server to what is wanted, or tell what that would take; everything learned goes into ``result``.
 
     :param defer: where something is to be pulled or loaded, only tell so in ``result.work_due``
     :param known: ``offers`` of a ``work_due``, so that no source is asked again
     :param progress: what is told of the pulls and loads
-    :param tags: the server's list of its models, if it was asked for just now
+    :param first: what the server said just now, if it was asked
     :raises OllamaError: before the first change if it cannot be done, after the last one if some of it failed
     """
-    lock = ServerLock(client.url, waiting=progress.wait if progress else None)
+    lock = ServerLock(client.url, waiting=progress.wait if progress else None, since=first.asked)
     record = Record(wanted.state_dir or default_directory(), client.url, keep=not check_mode)
     files = examine_all(wanted.desired, record, hash_now=not defer, report=progress.report if progress else None)
     local = Local(files, record.entries.made)
-    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local, tags=tags)
+    seen = look(client, registry, wanted, known or {}, predict=check_mode, local=local, tags=first.tags)
     _note(result, seen)
     if not seen.plan.actions:
+        result.warnings += _problem(record)
         return
     warning = check_floor(client.version(), client.url, allow_vulnerable=wanted.allow_vulnerable)
     if warning:
@@ -62,7 +64,7 @@ def converge(
         result.done = [predicted(action) for action in seen.plan.actions]
         result.after = predict(seen.held, seen.plan)
         return
-    if defer and (seen.sizes or wanted.memory.longest(seen.plan)):
+    if defer and _takes_long(wanted, seen):
         _put_off(client, wanted, result, seen)
         return
     if progress:
@@ -83,6 +85,9 @@ def converge(
             _note(result, seen)
             if warning:
                 result.warnings.append(warning)
+            if defer and _takes_long(wanted, seen):
+                _put_off(client, wanted, result, seen)
+                return
         _carry_out(client, registry, wanted, result, seen, record, progress)
 
 
@@ -91,6 +96,15 @@ def _note(result: Result, seen: Seen) -> None:
     result.before = result.after = public(seen.held)
     result.kept = list(seen.plan.kept)
     result.warnings = list(seen.plan.warnings)
+
+
+def _takes_long(wanted: Wanted, seen: Seen) -> bool:
+    """Tell whether a plan has something that is to be shown while it goes on: pulls, uploads and loads."""
+    return bool(seen.sizes or wanted.memory.longest(seen.plan))
+
+
+def _problem(record: Record) -> list[str]:
+    return [record.problem] if record.problem else []
 
 
 def _put_off(client: OllamaClient, wanted: Wanted, result: Result, seen: Seen) -> None:
@@ -134,7 +148,7 @@ def _carry_out(
     )
     outcome = executor.run(seen.plan)
     result.done = outcome.done
-    result.warnings += executor.warnings + ([record.problem] if record.problem else [])
+    result.warnings += executor.warnings + _problem(record)
     result.after = public(outcome.held)
     if outcome.failures:
         raise _together(outcome.failures)

@@ -28,7 +28,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     pull,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import remove
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import switch
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import arrived, switch
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import dies_of_other_weights
 
 _KEPT = "what was there before is there again"
@@ -207,14 +207,8 @@ class Fetcher:
             aside = new_name(action.name) if stale else None
             switch(self._live.client, fetched.name, action.name, there, aside)
         remove(self._live, fetched.name)
-        after = self._live.list().get(action.name.key)
-        if after is None or after.digest != fetched.digest:
-            raise errors.BadAnswer(
-                f"{action.name} was copied from {fetched.name} with digest {fetched.digest}, but the server lists "
-                f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
-                url=self._live.client.url,
-            )
-        return after
+        copied = f"was copied from {fetched.name} with digest {fetched.digest}"
+        return arrived(self._live, action.name, fetched.digest, copied)
 
     # --- what was there before ------------------------------------------------------------------------------------
 

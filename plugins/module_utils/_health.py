@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Observations of an Ollama server -> checks -> one verdict. No I/O: `_probe.py` asks, this file judges.
 
-What a model's run tells is judged in `_inference.py`, what the host tells in `_witness.py`, `_cgroup.py` and `_certificate.py`.
+What a model's run tells is judged in `_run.py`, what the host tells in `_witness.py`, `_cgroup.py` and `_certificate.py`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _health as health
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import is_loopback
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import is_loopback, wrong_seconds
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Places, check_places
@@ -107,12 +107,12 @@ def question_from_params(params: dict[str, Any]) -> Question:
 
 
 def _check_numbers(params: dict[str, Any]) -> None:
-    for option in ("load_timeout", "max_seconds", "max_first_token_seconds", "wait_sleep"):
-        if params[option] is not None and params[option] <= 0:
-            raise InvalidInput(f"{option} is {params[option]:g}; wanted a number of seconds above 0")
-    for option in ("wait_timeout", "min_certificate_days"):
-        if params[option] < 0:
-            raise InvalidInput(f"{option} is {params[option]:g}; wanted 0 or a number above it")
+    for option in ("load_timeout", "max_seconds", "max_first_token_seconds", "wait_sleep", "wait_timeout"):
+        wanted = wrong_seconds(params[option], zero=option == "wait_timeout")
+        if wanted:
+            raise InvalidInput(f"{option} is {params[option]:g}; wanted {wanted}")
+    if params["min_certificate_days"] < 0:
+        raise InvalidInput(f"min_certificate_days is {params['min_certificate_days']}; wanted 0 or more")
     if not 1 <= params["max_tokens"] <= MOST_TOKENS:
         raise InvalidInput(f"max_tokens is {params['max_tokens']}; wanted 1 to {MOST_TOKENS}")
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import find_model, version_key
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import Check, Number, failed
 
 # An expiry this far away is a pin (keep_alive below 0 gives a date in about 292 years).
@@ -76,16 +76,18 @@ def choose_models(
     in_memory = [name for name in declared if find_loaded(name, tags, loaded)]
     if in_memory:
         return in_memory[:1]
+    running = [name for name in map(name_of, loaded) if name]
     if loaded and not allow_load:
-        return [parse_listed(str(loaded[0].get("name")))]
+        return running[:1] or evicts("a model of the server", loaded)
     wanted = {name.key for name in declared}
-    candidates = [entry for entry in tags if not entry.get("remote_host")]
-    preferred = [entry for entry in candidates if parse_listed(str(entry.get("name"))).key in wanted] or candidates
+    named = [(name_of(entry), entry) for entry in tags if not entry.get("remote_host")]
+    candidates = [(name, entry) for name, entry in named if name]
+    preferred = [pair for pair in candidates if pair[0].key in wanted] or candidates
     if not preferred:
         return failed("load", "model_missing", "the server has no model to run")
     # One that writes tokens proves more than one that embeds.
-    best = min(preferred, key=lambda entry: (_seems_to_embed(entry), int(entry.get("size", 0))))
-    return [parse_listed(str(best["name"]))]
+    best = min(preferred, key=lambda pair: (_seems_to_embed(pair[1]), pair[1].get("size") or 0))
+    return [best[0]]
 
 
 def evicts(model: str, loaded: list[dict[str, Any]]) -> Check:

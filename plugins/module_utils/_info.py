@@ -15,7 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import keep_alive
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
 
@@ -48,8 +48,10 @@ def gather(
     wanted = _wanted(names)
     warnings: list[str] = []
     version = client.version()
-    listed = [(parse_listed(str(item["name"])), item) for item in client.tags()]
-    listed = [(name, item) for name, item in listed if not name.internal and (wanted is None or name.key in wanted)]
+    named = [(name_of(item), item) for item in client.tags()]
+    listed = [
+        (name, item) for name, item in named if name and not name.internal and (wanted is None or name.key in wanted)
+    ]
     listed.sort(key=lambda pair: pair[0].key)
     running = _running(client, wanted, warnings)
     models = [model_facts(name, item) for name, item in listed]
@@ -77,7 +79,7 @@ def model_facts(name: ModelName, item: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": name.short,
         "digest": item.get("digest", ""),
-        "size": int(item.get("size") or 0),
+        "size": item.get("size") or 0,
         "modified_at": item.get("modified_at"),
         "remote": bool(item.get("remote_model")),
     }
@@ -131,7 +133,12 @@ def _running(
     except errors.ServerTimeout as exc:
         warnings.append(f"which models are loaded is unknown, a runner may hang: {exc.message}")
         return None
-    return running_facts(item for item in loaded if wanted is None or parse_listed(str(item["name"])).key in wanted)
+    return running_facts(item for item in loaded if wanted is None or _is_of(item, wanted))
+
+
+def _is_of(item: Mapping[str, Any], wanted: Mapping[str, ModelName]) -> bool:
+    name = name_of(item)
+    return name is not None and name.key in wanted
 
 
 def _show(client: OllamaClient, model: str, warnings: list[str]) -> dict[str, Any] | None:

@@ -34,6 +34,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Cl
 DIRECTORIES = ("/run/lock", "/tmp")
 #: Seconds between two tries.
 POLL = 0.5
+#: Seconds by which the time of a file may lag behind the clock.
+TICK = 0.05
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PORTS = {"http": 80, "https": 443}
@@ -79,9 +81,10 @@ def parse_holder(text: str) -> Holder | None:
 
 
 class ServerLock:
-    """The lock of one server; made before the server is looked at.
+    """The lock of one server; made before the server is looked at, or told when that was.
 
     :param waiting: called with the words for the holder at each try in vain
+    :param since: time of the wall clock at which the server was looked at, where that was before this object was made
     """
 
     def __init__(
@@ -92,15 +95,17 @@ class ServerLock:
         directories: Sequence[str] | None = None,
         clock: Clock | None = None,
         wall: Callable[[], float] = time.time,
+        since: float | None = None,
     ) -> None:
         self._url = url
         self._waiting = waiting
         self._paths = [os.path.join(folder, lock_name(url)) for folder in directories or DIRECTORIES]
         self._clock = clock or Clock()
         self._wall = wall
+        self._since = since
         self._held: tuple[int, Holder] | None = None
         self._mark = self._peek()
-        #: whether somebody else has been at work since this object was made; known once the lock is held
+        #: whether somebody else has been at work since the server was looked at; known once the lock is held
         self.disturbed = False
 
     def __enter__(self) -> ServerLock:
@@ -164,7 +169,8 @@ class ServerLock:
         """Note who was here, and write that this run is."""
         said = _read(descriptor)
         before = parse_holder(said)
-        self.disturbed = said != self._mark or (before is not None and before.working)
+        written = self._since is not None and os.fstat(descriptor).st_mtime > self._since - TICK
+        self.disturbed = said != self._mark or (before is not None and (before.working or written))
         holder = Holder(os.getpid(), round(self._wall(), 6))
         try:
             _write(descriptor, holder)

@@ -28,9 +28,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import PINNED_SECONDS, seconds_left
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 
@@ -221,10 +220,8 @@ def is_pinned(entry: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _key(entry: Mapping[str, Any]) -> str | None:
-    try:
-        return parse_listed(str(entry.get("name", ""))).key
-    except InvalidName:
-        return None
+    name = name_of(entry)
+    return name.key if name else None
 
 
 # --- the actions between ----------------------------------------------------------------------------------------------

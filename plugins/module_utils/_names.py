@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidDigest, InvalidName
 
@@ -104,6 +105,14 @@ def parse_listed(text: str) -> ModelName:
     :raises InvalidName: if it is no model name at all
     """
     return _parse(text.strip(), text)
+
+
+def name_of(entry: Mapping[str, Any]) -> ModelName | None:
+    """Return the name of a model in a server's lists, ``None`` for what is no model name at all."""
+    try:
+        return parse_listed(str(entry.get("name", "")))
+    except InvalidName:
+        return None
 
 
 def _parse(name: str, shown: str) -> ModelName:

@@ -91,17 +91,6 @@ def questions(
     return asked
 
 
-def make_plan(
-    desired: Sequence[Desired], held: Mapping[str, Held], offers: Mapping[str, Offer], rules: Rules = NO_RULES
-) -> Plan:
-    """Return the actions that lead from what the server has to what is declared, without what is made from others.
-
-    :param offers: answers to :func:`questions`, by key
-    :raises InvalidInput: with every reason not to begin
-    """
-    return decide(desired, held, offers, rules).plan()
-
-
 def decide(
     desired: Sequence[Desired],
     held: Mapping[str, Held],
@@ -110,8 +99,9 @@ def decide(
     broken: Collection[str] = (),
     made: MadeHere = NONE_MADE,
 ) -> Draft:
-    """Return what :func:`make_plan` is made of.
+    """Return the actions that lead from what the server has to what is declared, without what is made from others.
 
+    :param offers: answers to :func:`questions`, by key
     :param broken: keys of models whose fetch is decided elsewhere
     """
     draft = Draft()

@@ -122,21 +122,11 @@ def _ready(
         problem: errors.OllamaError | None = None
         if listed is not None:
             try:
-                shown[wanted.name.key] = show(client, wanted.name.short)
+                shown[wanted.name.key] = client.show(wanted.name.short, fresh=True)
             except errors.OllamaError as error:
                 problem = error
         checks.append(health.check_model(wanted, listed, problem))
     return checks
-
-
-def show(client: OllamaClient, model: str) -> dict[str, Any]:
-    """Return what the server knows about a model now.
-
-    The server keeps its answers to a plain show and repeats them even after the model's files are gone (0.24.0, 0.32.15).
-    It does not do so for a request with a system text, which changes nothing but the same field of the answer.
-    """
-    answer = client.json("POST", "/api/show", {"model": model, "system": "-"})
-    return answer if isinstance(answer, dict) else {}
 
 
 def free_bytes(path: str) -> int | None:
@@ -163,7 +153,7 @@ def _infer(client: OllamaClient, question: Question, report: Report, host: Host,
         return
     for number, name in enumerate(chosen):
         try:
-            about = shown.get(name.key) or show(client, name.short)
+            about = shown.get(name.key) or client.show(name.short, fresh=True)
         except errors.OllamaError as error:
             listed = health.find_model(name, report.models)
             report.checks.append(health.check_model(Wanted(name), listed, error))

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Callable
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import whole
+
 #: What ``report`` is told when a pull is over, however it ended.
 ENDED = "ended"
 #: The step in which bytes come in, whatever their blob.
@@ -102,7 +104,7 @@ class Tracker:
         blobs.at = now
         step = status
         if isinstance(digest, str) and isinstance(total, int):
-            completed = int(line.get("completed") or 0)
+            completed = whole(line.get("completed"))
             blobs.total[digest] = total
             blobs.done[digest] = completed
             blobs.first.setdefault(digest, completed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import whole
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 
 #: Longest pause between two attempts, seconds.
@@ -88,7 +89,7 @@ class Phase:
         if not isinstance(digest, str) or not isinstance(total, int):
             self.downloading, self._mark = False, None
             return
-        completed = int(line.get("completed") or 0)
+        completed = whole(line.get("completed"))
         self.downloading = completed < total
         self._totals[digest] = total
         if (digest, completed) != self._mark:

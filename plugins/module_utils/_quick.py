@@ -11,7 +11,7 @@ is left to the plan, which comes to the same result for what is.
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,15 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import check_url, is_loopback
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    can_be_sent,
+    check_url,
+    decoded,
+    is_loopback,
+    listed,
+    wrong_seconds,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 #: Bytes of an answer; as much as the client takes.
@@ -44,26 +51,20 @@ _MORE = (
 )
 
 
+#: Options in seconds, and those that may be 0.
+_TIMES = ("pull_timeout", "stall_timeout", "progress_interval", "load_timeout")
+_TIMES_FROM_0 = ("lock_timeout",)
+
+
 def limit_complaints(params: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each limit that cannot be."""
-    return [
-        f"{option} is {params[option]}; wanted {least}"
-        for option, bad, least in (
-            ("pull_timeout", params["pull_timeout"] <= 0, "a number of seconds above 0"),
-            ("stall_timeout", params["stall_timeout"] <= 0, "a number of seconds above 0"),
-            ("progress_interval", params["progress_interval"] <= 0, "a number of seconds above 0"),
-            (
-                "load_timeout",
-                params["load_timeout"] is not None and params["load_timeout"] <= 0,
-                "a number of seconds above 0",
-            ),
-            ("retries", params["retries"] < 0, "0 or more"),
-            ("parallel", params["parallel"] < 1, "1 or more"),
-            ("lock_timeout", params["lock_timeout"] < 0, "0 or more seconds"),
-            ("max_delete", params["max_delete"] < 0, "0 or more"),
-        )
-        if bad
+    times = [(option, wrong_seconds(params[option])) for option in _TIMES]
+    times += [(option, wrong_seconds(params[option], zero=True)) for option in _TIMES_FROM_0]
+    counts = [
+        (option, "" if params[option] >= least else f"{least} or more")
+        for option, least in (("retries", 0), ("parallel", 1), ("max_delete", 0))
     ]
+    return [f"{option} is {params[option]}; wanted {wanted}" for option, wanted in times + counts if wanted]
 
 
 def plain_names(params: Mapping[str, Any]) -> dict[str, bool] | None:
@@ -92,9 +93,8 @@ def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -
     """Return the server's models as the module shows them if all is as declared, and nothing left over; else ``None``."""
     there: dict[str, tuple[ModelName, Mapping[str, Any]]] = {}
     for item in tags:
-        try:
-            name = parse_listed(str(item.get("name", "")))
-        except errors.InvalidName:
+        name = name_of(item)
+        if name is None:
             continue
         if name.internal:
             return None
@@ -102,7 +102,7 @@ def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -
     if any((key in there) != present for key, present in wanted.items()):
         return None
     return [
-        {"name": name.short, "digest": str(item.get("digest", "")), "size": int(item.get("size") or 0)}
+        {"name": name.short, "digest": str(item.get("digest", "")), "size": item.get("size") or 0}
         for _key, (name, item) in sorted(there.items())
     ]
 
@@ -113,10 +113,12 @@ class Look:
 
     :param result: the module's result, if nothing is to be done
     :param tags: the server's list of its models, digests in full, if it was asked for
+    :param asked: time of the wall clock before that
     """
 
     result: dict[str, Any] | None = None
     tags: list[dict[str, Any]] | None = None
+    asked: float | None = None
 
 
 NOTHING_SEEN = Look()
@@ -128,7 +130,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     :raises OllamaError: if the server refuses, or does not answer in time
     """
     wanted = None if any(params[option] for option in _MORE) else plain_names(params)
-    if wanted is None or params["timeout"] <= 0 or limit_complaints(params) or params["_offers"] is not None:
+    wrong = wrong_seconds(params["timeout"]) or limit_complaints(params) or not can_be_sent(params["api_key"])
+    if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN
     try:
         url = check_url(params["url"])
@@ -137,16 +140,17 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     parts = urlsplit(url)
     if parts.scheme != "http" or not is_loopback(parts.hostname):
         return NOTHING_SEEN
+    asked = time.time()
     tags = _listed(url, params)
     models = None if tags is None else as_declared(wanted, tags)
     if models is None:
-        return Look(tags=tags)
+        return Look(tags=tags, asked=asked)
     result: dict[str, Any] = {"changed": False, "models": models, "actions": [], "kept": []}
     if diff:
         lines = "".join(f"{model['name']} {model['digest']}\n" for model in models)
         headers = {"before_header": "models before", "after_header": "models after"}
         result["diff"] = {**headers, "before": lines, "after": lines}
-    return Look(result, tags)
+    return Look(result, tags, asked)
 
 
 def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -154,15 +158,8 @@ def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     key = {"Authorization": f"Bearer {params['api_key']}"} if params["api_key"] else {}
     answer = _plain.get(url, "/api/tags", {"Accept-Encoding": "identity", **key}, params["timeout"], _MOST)
     try:
-        content = json.loads(answer.text) if answer else None
+        content = decoded(answer.text) if answer else None
+        models = content.get("models") if isinstance(content, dict) else None
+        return listed(models) if isinstance(models, list) else None
     except ValueError:
         return None
-    models = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(models, list) or not all(isinstance(item, dict) for item in models):
-        return None
-    return [{**item, "digest": _digest(item)} for item in models]
-
-
-def _digest(item: Mapping[str, Any]) -> str:
-    digest = str(item.get("digest") or "")
-    return digest if not digest or digest.startswith("sha256:") else f"sha256:{digest}"

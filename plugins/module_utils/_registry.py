@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -18,10 +17,17 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import cause, excerpt, is_loopback
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    cause,
+    decoded,
+    excerpt,
+    is_loopback,
+    whole,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import import_requests
 
 ACCEPT = "application/vnd.docker.distribution.manifest.v2+json"
@@ -55,14 +61,14 @@ def read_manifest(body: bytes) -> Manifest:
 
     :raises ValueError: if it is not one
     """
-    content = json.loads(body)
+    content = decoded(body)
     if not isinstance(content, dict) or not isinstance(content.get("layers"), list):
         raise ValueError("no object with layers")
     parts = [part for part in [content.get("config"), *content["layers"]] if isinstance(part, dict)]
     cuts = [body, body.rstrip()]
     cuts += [body[:step] for step in _DECODER_STEPS if len(body) > step and not body[step:].strip()]
     digests = [f"sha256:{hashlib.sha256(cut).hexdigest()}" for cut in cuts]
-    sizes = [int(part.get("size") or 0) for part in parts]
+    sizes = [whole(part.get("size")) for part in parts]
     blobs = {str(part.get("digest")): size for part, size in zip(parts, sizes)}
     if not all(_BLOB.fullmatch(digest) for digest in blobs):
         blobs = {}
@@ -199,9 +205,10 @@ class Registry:
         """Return status and body of an answer, and the seconds that the source asks to wait."""
         requests = import_requests()
         deadline = time.monotonic() + self._timeout
-        body = b""
+        body, response = b"", None
         # A session of its own for each request: they are not made for use by several threads.
-        with requests.Session() as session:
+        late = errors.SourceUnreachable(f"{who}, {url}, sends without end or too slowly", url=url)
+        with requests.Session() as session, tap(session).cut_after(self._timeout):
             session.trust_env = not is_loopback(host.rsplit(":", 1)[0])
             try:
                 response = session.get(
@@ -214,18 +221,24 @@ class Registry:
                 )
                 for chunk in response.iter_content(64 * 1024):
                     body += chunk
-                    if len(body) > MAX_MANIFEST or time.monotonic() > deadline:
-                        raise errors.SourceUnreachable(f"{who}, {url}, sends without end or too slowly", url=url)
+                    if len(body) > MAX_MANIFEST:
+                        raise late
             except requests.exceptions.SSLError as exc:
                 raise errors.SourceTLSFailure(
                     f"TLS with {who}, {url}, failed: {cause(exc)}; a private CA belongs into registry_ca_path, "
                     "a registry with plain http into insecure_registries",
                     url=url,
                 ) from exc
-            except (requests.exceptions.RequestException, OSError) as exc:
+            # A host name that is none comes as a ValueError of urllib3, and others when a connection is cut under it.
+            except (requests.exceptions.RequestException, OSError, AttributeError, ValueError) as exc:
+                if response is not None and time.monotonic() >= deadline:
+                    raise late from exc
                 raise errors.SourceUnreachable(
                     f"{who}, {url}, cannot be reached from here: {cause(exc)}", url=url
                 ) from exc
+        if time.monotonic() >= deadline:
+            # Some versions of urllib3 take an answer that was cut for a complete one.
+            raise late
         return int(response.status_code), body, read_retry_after(response.headers.get("Retry-After"), time.time())
 
 

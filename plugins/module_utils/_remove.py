@@ -9,7 +9,7 @@ from __future__ import annotations
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 
 #: Seconds between two looks at whether a model has left the memory.
@@ -53,4 +53,4 @@ def _unload(live: Live, name: ModelName, clock: Clock) -> None:
 
 
 def _loaded(live: Live, name: ModelName) -> bool:
-    return any(parse_listed(str(item.get("name", ""))).key == name.key for item in live.client.ps())
+    return any(other is not None and other.key == name.key for other in map(name_of, live.client.ps()))

@@ -66,16 +66,22 @@ class Measurement:
     context_length: int | None = None
 
 
-def per_second(count: Any, nanoseconds: Any) -> float | None:
+def per_second(tokens: int | None, nanoseconds: int | None) -> float | None:
     """Return tokens per second from the server's own counters, None where it left one out."""
-    if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:
+    if tokens is None or nanoseconds is None or nanoseconds <= 0:
         return None
-    return count / (nanoseconds / 1e9)
+    return tokens / (nanoseconds / 1e9)
 
 
 def durations(final: dict[str, Any]) -> dict[str, int | None]:
     """Return the server's own durations in nanoseconds, as the last line of an answer has them."""
-    return {name: final.get(key) for key, name in DURATIONS.items()}
+    return {name: count(final, key) for key, name in DURATIONS.items()}
+
+
+def count(final: dict[str, Any], key: str) -> int | None:
+    """Return a number as the last line of an answer has it, ``None`` where it has none."""
+    value = final.get(key)
+    return value if isinstance(value, int) else None
 
 
 def without_reload(run: Measurement) -> Measurement:

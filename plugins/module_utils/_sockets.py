@@ -14,6 +14,7 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -42,6 +43,17 @@ class Line:
             descriptor = os.dup(self._socket.fileno())
             with socket.socket(fileno=descriptor) as twin:
                 twin.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Cut the connection when the time is up: the timeouts of requests begin anew with each byte."""
+        timer = threading.Timer(max(0.0, seconds), self.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def tap(session: Any) -> Line:

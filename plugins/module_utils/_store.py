@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import whole
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, parse_listed
 
 MANIFESTS, BLOBS = "manifests", "blobs"
@@ -204,16 +205,12 @@ def parse_manifest(body: bytes) -> dict[str, int]:
         digest = part.get("digest") if isinstance(part, dict) else None
         match = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
         if match:
-            blobs[f"sha256:{match.group(1)}"] = _as_size(part.get("size"))
+            blobs[f"sha256:{match.group(1)}"] = whole(part.get("size"))
         elif digest or (part is not None and not isinstance(part, dict)):
             raise ValueError("is JSON, but no manifest")
     if not blobs:
         raise ValueError("names no blob")
     return blobs
-
-
-def _as_size(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _blobs(directory: str) -> tuple[dict[str, int], dict[str, int]]:

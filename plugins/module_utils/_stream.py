@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import decoded
 
 #: Longest line taken; the server's own are some hundred bytes, a generate line with its context some hundred kilobytes.
 MAX_LINE = 4 * 1024 * 1024
@@ -158,7 +158,7 @@ class JsonStream:
 
     def _parse(self, line: bytes) -> dict[str, Any]:
         try:
-            parsed = json.loads(line)
+            parsed = decoded(line)
         except ValueError as exc:
             raise errors.BadAnswer(
                 f"{self._url} sent a line that is not JSON: {line[:80]!r}; check url", url=self._url

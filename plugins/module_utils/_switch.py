@@ -26,14 +26,7 @@ def alias(live: Live, action: Action) -> Held:
     if there is not None and there.digest == target.digest:
         return there
     switch(live.client, target.name, action.name, there)
-    after = live.list().get(action.name.key)
-    if after is None or after.digest != target.digest:
-        raise errors.BadAnswer(
-            f"{action.name} was copied from {target.name} with digest {target.digest}, but the server lists "
-            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
-            url=live.client.url,
-        )
-    return after
+    return arrived(live, action.name, target.digest, f"was copied from {target.name} with digest {target.digest}")
 
 
 def create(live: Live, action: Action, *, timeout: float) -> Held:
@@ -75,14 +68,7 @@ def take_place(live: Live, action: Action, new: ModelName, source: str) -> Held:
     if there is None or there.digest != made.digest:
         switch(live.client, made.name, action.name, there)
     live.client.delete(made.name.short)
-    after = live.list().get(action.name.key)
-    if after is None or after.digest != made.digest:
-        raise errors.BadAnswer(
-            f"{action.name} was created with digest {made.digest}, but the server lists "
-            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
-            url=live.client.url,
-        )
-    return after
+    return arrived(live, action.name, made.digest, f"was created with digest {made.digest}")
 
 
 def restore(live: Live, action: Action) -> Held:
@@ -97,14 +83,23 @@ def restore(live: Live, action: Action) -> Held:
     live.client.copy(kept.name.short, action.name.short)
     if there is not None:
         live.client.delete(replaced.short)
-    after = live.list().get(action.name.key)
-    if after is None or after.digest != kept.digest:
+    return arrived(live, action.name, kept.digest, f"should have its digest {kept.digest} again, from {kept.name}")
+
+
+def arrived(live: Live, name: ModelName, digest: str, what: str) -> Held:
+    """Return a model as the server lists it after it was given a digest.
+
+    :param what: words for how that was done
+    :raises BadAnswer: if it has another one
+    """
+    model = live.list().get(name.key)
+    if model is None or model.digest != digest:
         raise errors.BadAnswer(
-            f"{action.name} should have its digest {kept.digest} again, from {kept.name}, but the server lists "
-            f"{after.digest if after else 'no such model'}; somebody else works on it, or the server's disk is full",
+            f"{name} {what}, but the server lists {model.digest if model else 'no such model'}; somebody else works on it, "
+            "or the server's disk is full",
             url=live.client.url,
         )
-    return after
+    return model
 
 
 def _source(live: Live, action: Action) -> Held:

@@ -16,14 +16,17 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    can_be_sent,
     cause,
     check_url,
+    decoded,
     is_loopback,
     never_connected,
     no_answer,
     not_ollama,
     status_error,
     tls_remedy,
+    wrong_seconds,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import Patience, Watch, tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
@@ -81,8 +84,14 @@ class Transport:
         timeout: float = 30.0,
     ) -> None:
         self.url = check_url(url)
-        if timeout <= 0:
-            raise errors.InvalidInput(f"timeout is {timeout}; wanted a number of seconds above 0")
+        wanted = wrong_seconds(timeout)
+        if wanted:
+            raise errors.InvalidInput(f"timeout is {timeout}; wanted {wanted}")
+        if not can_be_sent(api_key):
+            raise errors.InvalidInput(
+                "api_key has a line break, a blank at its end or another character that a header cannot carry; give the key "
+                "alone, with the filter trim where it comes from a file"
+            )
         for option, path in (("ca_path", ca_path), ("client_cert", client_cert), ("client_key", client_key)):
             if path and not os.access(path, os.R_OK):
                 raise errors.InvalidInput(
@@ -137,7 +146,7 @@ class Transport:
             if not text.strip():
                 return None
             try:
-                return json.loads(text)
+                return decoded(text)
             except ValueError as exc:
                 raise not_ollama(self.url, path, response.status_code, text) from exc
 
@@ -220,22 +229,28 @@ class Transport:
     def _read(self, response: Any, path: str, deadline: float) -> str:
         parts, size = [], 0
         failures = self._requests.exceptions
+        late = errors.ServerTimeout(
+            f"{self.url}{path} did not finish its answer in time; raise timeout", url=self.url + path
+        )
         try:
-            for chunk in response.iter_content(_CHUNK):
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise not_ollama(self.url, path, response.status_code, "more than 32 MiB")
-                if time.monotonic() > deadline:
-                    raise errors.ServerTimeout(
-                        f"{self.url}{path} did not finish its answer in time; raise timeout", url=self.url + path
-                    )
-                parts.append(chunk)
-        except (failures.RequestException, OSError) as exc:
+            with self._line.cut_after(deadline - time.monotonic()):
+                for chunk in response.iter_content(_CHUNK):
+                    size += len(chunk)
+                    if size > MAX_BODY:
+                        raise not_ollama(self.url, path, response.status_code, "more than 32 MiB")
+                    parts.append(chunk)
+        # urllib3 has let others than its own through when a connection is shut down under it.
+        except (failures.RequestException, OSError, AttributeError, ValueError) as exc:
+            if time.monotonic() >= deadline:
+                raise late from exc
             raise errors.ServerUnreachable(
                 f"the connection to {self.url} broke in the answer to {path}: {cause(exc)}; check the server's log",
                 url=self.url + path,
                 http_status=response.status_code,
             ) from exc
+        if time.monotonic() >= deadline:
+            # Some versions of urllib3 take an answer that was cut for a complete one.
+            raise late
         return b"".join(parts).decode("utf-8", "replace")
 
     def _check_status(self, response: Any, path: str, text: str) -> None:

@@ -122,7 +122,7 @@ class Trial:
             self.model,
             (entry or {}).get("size"),
             (entry or {}).get("size_vram", 0) if entry else None,
-            sum(int(one.get("size_vram") or 0) for one in self._loaded),
+            sum(one.get("size_vram") or 0 for one in self._loaded),
         )
         wanted = self.host.places.gpu_witness
         # Before the answer, after which the model may be gone.
@@ -151,7 +151,7 @@ class Trial:
     def _measure(
         self, answer: Answer, entry: dict[str, Any], claim: witness.Claim, load_seconds: float | None
     ) -> run.Measurement:
-        tokens = answer.final.get("eval_count")
+        tokens = run.count(answer.final, "eval_count")
         return run.Measurement(
             model=self.model,
             kind="embed" if self.embeds else "generate",
@@ -160,8 +160,8 @@ class Trial:
             load_seconds=answer.reloaded_in if load_seconds is None else load_seconds,
             seconds_to_first_token=answer.first_after,
             tokens=tokens,
-            tokens_per_second=run.per_second(tokens, answer.final.get("eval_duration")),
-            prompt_tokens=answer.final.get("prompt_eval_count"),
+            tokens_per_second=run.per_second(tokens, run.count(answer.final, "eval_duration")),
+            prompt_tokens=run.count(answer.final, "prompt_eval_count"),
             answer_length=answer.length,
             durations=run.durations(answer.final),
             size=claim.size,
@@ -191,8 +191,9 @@ class Trial:
         for line in self._lines(answer, "/api/embed", "embeddings", fields):
             answer.final = line
         answer.seconds = time.monotonic() - answer.started
-        vectors = answer.final.get("embeddings") or [[]]
-        answer.pieces, answer.length = 1, len(vectors[0])
+        vectors = answer.final.get("embeddings")
+        first = vectors[0] if isinstance(vectors, list) and vectors else None
+        answer.pieces, answer.length = 1, len(first) if isinstance(first, list) else 0
 
     def _lines(self, answer: Answer, path: str, last: str, fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Ask the model and yield its lines, the one that has `last` being the last.

@@ -55,17 +55,6 @@ attributes:
   platform:
     platforms: posix
 options:
-  name:
-    description:
-      - Names of models, the short form of O(models).
-    type: list
-    elements: str
-  state:
-    description:
-      - State of the models in O(name), and of those in O(models) that do not say theirs.
-    type: str
-    choices: [present, latest, absent]
-    default: present
   allow_vulnerable_version:
     description:
       - Whether a server below version 0.17.1, which is open to CVE-2026-7482, is worked with. It is checked when there is something to do.
@@ -279,8 +268,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import
     store_argument_spec,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OllamaError
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import look
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import Look, look
 
 
 def argument_spec() -> dict[str, Any]:
@@ -295,8 +283,6 @@ def argument_spec() -> dict[str, Any]:
         **store_argument_spec(),
         **memory_argument_spec(),
         **state_argument_spec(),
-        "name": {"type": "list", "elements": "str"},
-        "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "allow_vulnerable_version": {"type": "bool", "default": False},
     }
 
@@ -315,13 +301,13 @@ def main() -> None:
         fail(module, exc, changed=False)
     if seen.result is not None:
         module.exit_json(**seen.result)
-    work(module, seen.tags)
+    work(module, seen)
 
 
-def work(module: AnsibleModule, tags: list[dict[str, Any]] | None) -> None:
+def work(module: AnsibleModule, seen: Look) -> None:
     """Find out what is to be done, and do it.
 
-    :param tags: the server's list of its models, if it was asked for just now
+    :param seen: what the server said just now
     """
     # Late: most runs find nothing to do, and the host compiles every file anew for each of them.
     from ansible_collections.alchemorsel.ollama.plugins.module_utils._converge import converge
@@ -335,7 +321,7 @@ def work(module: AnsibleModule, tags: list[dict[str, Any]] | None) -> None:
         client = client_from_params(module.params)
         with ProgressFile(module.params["_progress_file"]) as progress:
             way = {"check_mode": module.check_mode, "defer": module.params["_defer"], "known": module.params["_offers"]}
-            converge(client, registry, wanted, result, progress=progress, tags=tags, **way)
+            converge(client, registry, wanted, result, progress=progress, first=seen, **way)
     except OllamaError as exc:
         for text in result.warnings:
             module.warn(text)

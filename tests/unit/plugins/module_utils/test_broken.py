@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    CREATE,
     REPAIR,
     Action,
     Offer,
+    Rules,
     held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Stock, faults_of
@@ -108,6 +110,17 @@ def test_every_broken_model_is_made_whole_or_complained_of(world):
     broken = {key for key in stock.faults if key in {item.name.key for item in desired}}
     assert repaired == broken
     assert all(key in predict(held, plan) for key in held)
+
+
+def test_a_broken_base_that_nobody_declares_comes_from_the_mirror_too():
+    contents = Contents("/s", {parse_listed("a").key: stored("a", DIGESTS[:1])}, {})
+    held = held_models([{"name": "a:latest", "digest": manifest_of("a"), "size": 1}])
+    stock = Stock(contents, faults_of(contents), free=1 << 40)
+    desired = declare([{"name": "b", "from": "a", "system": "x"}])
+    offers = {parse_listed("a").key: whole_offer("a", DIGESTS[:1])}
+    plan = plan_all(desired, held, offers, Rules(mirror="mirror.example:5000"), stock=stock)
+    assert [(action.kind, action.name.short) for action in plan.actions] == [(REPAIR, "a:latest"), (CREATE, "b:latest")]
+    assert plan.actions[0].via.short == "mirror.example:5000/library/a:latest"
 
 
 @pytest.mark.parametrize(

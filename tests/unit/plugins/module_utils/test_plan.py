@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
     DELETE,
+    NO_RULES,
     UNKNOWN,
     Held,
     Offer,
@@ -24,7 +25,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    make_plan,
+    decide,
     predict,
     questions,
 )
@@ -63,6 +64,10 @@ def key(name):
 
 def steps(plan):
     return [(action.kind, action.name.short, action.digest_before, action.digest_after) for action in plan.actions]
+
+
+def make_plan(items, there, offers, rules=NO_RULES):
+    return decide(items, there, offers, rules).plan()
 
 
 def one(item, there, offer=None, rules=None):

@@ -274,5 +274,16 @@ def test_a_record_that_cannot_be_written_is_a_warning(host):
     assert [text for text in result["warnings"] if "cannot be recorded" in str(text)]
 
 
+def test_a_hash_that_cannot_be_recorded_is_a_warning_where_nothing_else_is_to_be_done(host):
+    host.run(host.entry())
+    (record,) = host.state.iterdir()
+    host.bring("tiny-a")
+    # What is written before it takes the record's place.
+    (host.state / f"{record.name}.{os.getpid()}.new").mkdir()
+    result = host.run(host.entry())
+    assert result["actions"] == []
+    assert [text for text in result["warnings"] if "cannot be recorded" in str(text)]
+
+
 def test_a_relative_state_dir(host):
     assert "state_dir is 'state'; wanted an absolute path" in host.run(host.entry(), state_dir="state")["msg"]

@@ -146,6 +146,49 @@ def test_a_run_between_look_and_lock_is_noticed_without_a_wait(run, ollama):
     assert not [call for call in ollama.calls if call.startswith(WRITES)]
 
 
+@pytest.mark.parametrize("options", [{"name": "a"}, {"name": "b", "state": "absent"}], ids=["its own", "another's"])
+def test_a_run_that_ends_between_the_first_look_and_its_own_lock_is_noticed(run, ollama, options):
+    """What the list shows of its work is over when this run gets so far; a guard of it would be taken for left over."""
+    ollama.have("a", TWO)
+    ollama.have("b", ONE)
+    guard = guard_name(parse_name(ollama.name("a"))).short
+    tags = ollama.server.replies["/api/tags"]
+
+    def looked(body):
+        ollama.held[guard] = digest_of(ONE)
+        seen = tags(body)
+        with ServerLock(ollama.url) as lock:
+            lock.acquire(0)
+            del ollama.held[guard]
+        ollama.server.replies["/api/tags"] = tags
+        return seen
+
+    ollama.server.replies["/api/tags"] = looked
+    # Without these, the first look is the short one.
+    result = run(**{**options, "name": ollama.name(options["name"])}, state_dir=None, insecure_registries=[])
+    assert [action["action"] for action in result["actions"]] == (["delete"] if "state" in options else [])
+    assert ollama.held[ollama.name("a")] == digest_of(TWO)
+    assert not [name for name in ollama.held if "alchemorsel-tmp" in name]
+
+
+def test_a_pull_that_turns_out_to_be_due_under_the_lock_is_put_off(run, ollama):
+    """So that it is shown, and goes on if the connection to the host is lost."""
+    ollama.have("a", ONE)
+    ollama.have("b", ONE)
+    ollama.publish("b", ONE)
+
+    def removed(body):
+        with ServerLock(ollama.url) as lock:
+            lock.acquire(0)
+            del ollama.held[ollama.name("b")]
+        return {"version": "0.32.15"}
+
+    ollama.server.replies["/api/version"] = removed
+    models = [{"name": ollama.name("a"), "state": "absent"}, {"name": ollama.name("b")}]
+    assert "work_due" in run(_defer=True, models=models)
+    assert not [call for call in ollama.calls if call.startswith(WRITES)]
+
+
 def test_a_deletion_that_has_to_wait_is_put_off(run, ollama, other):
     """So that the wait is shown, and goes on if the connection to the host is lost."""
     ollama.have("a", ONE)

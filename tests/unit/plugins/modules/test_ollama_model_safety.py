@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     guard_name,
+    hold_name,
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
@@ -251,3 +252,18 @@ def test_a_failed_restoration_leaves_the_fetches(run, ollama, interrupted):
     assert guard_name(interrupted).short in ollama.held
     ollama.server.replies["/api/copy"] = really
     assert [action["action"] for action in run(name=ollama.name("kept"))["actions"]] == ["restore", "cleanup"]
+
+
+def test_a_server_that_is_lost_is_told_once(run, ollama):
+    """The old model is held since it is in memory, and that name cannot be removed any more either."""
+    ollama.have("a", ONE)
+    ollama.publish("a", TWO)
+    loaded = {"name": ollama.name("a"), "digest": digest_of(ONE), "expires_at": "2026-01-01T00:00:00Z"}
+    ollama.server.replies["/api/ps"] = {"models": [loaded]}
+    for path in ("/api/pull", "/api/delete"):
+        ollama.server.replies[path] = Reply(502, "bad gateway")
+    options = {"url": ollama.url, "insecure_registries": [ollama.host], "retries": 0}
+    result = run(models=[{"name": ollama.name("a"), "state": "latest", "loaded": True}], **options)
+    assert result["error_kind"] == "ServerUnreachable"
+    assert "models failed" not in result["msg"]
+    assert hold_name(parse_name(ollama.name("a"))).short in ollama.held
