@@ -265,8 +265,9 @@ def with_memory(
             remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
-    first = next(
-        (place for place, action in enumerate(plan.actions) if action.kind in (DELETE, CLEANUP)), len(plan.actions)
+    # What an interrupted run left for others is cleaned up before the fetches.
+    first = max(
+        (place for place, action in enumerate(plan.actions, 1) if action.kind not in (DELETE, CLEANUP)), default=0
     )
     return replace(
         plan,
