@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _apply, _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name, hold_name, new_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -169,7 +170,7 @@ def compare(server, state, options):
     predicted = run(server, state, check_mode=True, **options)
     assert (server.models, server.runners) == (before, memory)
     told = run(server, state, **options)
-    nothing_lost(server, before, options, told)
+    nothing_lost(server, state, before, options, told)
     if predicted.failure:
         event(f"refused: {predicted.failure.kind}")
         assert told.failure
@@ -195,10 +196,11 @@ def compare(server, state, options):
     assert again.result["models"] == told.result["models"]
 
 
-def nothing_lost(server, before, options, told):
+def nothing_lost(server, state, before, options, told):
     """Whatever became of the run, a model goes only if that was said, and if it can be had again."""
     declared = {parse_name(entry["name"]).key: entry for entry in options["models"]}
     mirrored = options.get("registry_mirror")
+    made = Record(str(state), server.url).entries.made
     for name, content in before.items():
         listed = parse_listed(name)
         if name in server.models or listed.internal or (mirrored and name in PLACES.values()):
@@ -208,7 +210,9 @@ def nothing_lost(server, before, options, told):
             continue
         assert options.get("exclusive"), name
         assert not matches(listed, options.get("protect", [])), name
-        assert not told.failure or told.failure.kind == "Evicted"
+        assert not told.failure, name
+        served = server.source.content(listed)
+        assert options.get("prune_local") or listed.key in made or (served and served.digest == content.digest), name
 
 
 def may_fail(server, failure, predicted):
