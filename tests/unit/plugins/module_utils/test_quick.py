@@ -91,6 +91,7 @@ def listing():
 @settings(max_examples=500, deadline=None)
 @given(ENTRIES, TAGS, OPTIONS | st.sampled_from([{"state": "present"}, {"state": "absent"}]), st.booleans())
 @example([], [], {"state": "present"}, False)
+@example([], [], {"state": "present", "memory_limit": 0}, False)
 @example([{"name": "a"}], [{"name": "a:latest", "digest": "sha256:" + "0" * 64, "size": 1}], {"state": "present"}, True)
 def test_what_it_takes_for_done_is_done(listing, entries, tags, options, diff):
     params = {**defaults(), "url": "http://127.0.0.1:1", "models": entries, **options}
