@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from lab.standin.testing import ModelRegistry, OllamaServer
 from lab.standin.versions import DEFAULT_VERSION
+
+# How long an example takes says something about what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 StandInFactory = Callable[..., OllamaServer]
 

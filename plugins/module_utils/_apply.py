@@ -275,4 +275,5 @@ def action_result(done: Done) -> dict[str, Any]:
 
 def predicted(action: Action) -> Done:
     """Return an action as a run would show it."""
-    return Done(action, action.digest_after, action.bytes, 0.0, moved=action.kind in (LOAD, UNLOAD))
+    moved = action.kind in (LOAD, UNLOAD) and bool(action.details)
+    return Done(action, action.digest_after, action.bytes, 0.0, moved=moved)

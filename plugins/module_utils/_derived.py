@@ -74,7 +74,7 @@ def plan_all(
     :param local: the files of models that are imported, and what was made here before
     :raises InvalidInput: with every reason not to begin
     """
-    ends, texts = left_over(desired, held, rules)
+    ends, texts = left_over(desired, held, rules, stock.faults)
     there = settled(held, ends)
     draft = decide(desired, there, offers, rules, to_repair(desired, stock), local.made)
     draft.left_over, draft.warnings = ends, texts + draft.warnings

@@ -11,7 +11,7 @@ again from the names that the server has.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     CLEANUP,
@@ -32,11 +32,15 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import
 _LABEL = re.compile(r"[0-9a-f]{32}")
 
 
-def left_over(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules) -> tuple[list[Action], list[str]]:
+def left_over(
+    desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules, broken: Container[str] = ()
+) -> tuple[list[Action], list[str]]:
     """Return the actions that end interrupted runs, and what the operator has to decide.
 
     A guard whose model is there with another digest is an exchange that was not finished: the model gets its digest back.
     A guard whose model is not there is perhaps the last of it, so that only ``prune_local`` removes it.
+
+    :param broken: keys of models of which files are broken, which take no other one's place
     """
     internal = {key: model for key, model in held.items() if model.name.internal}
     if not internal:
@@ -52,6 +56,11 @@ def left_over(desired: Sequence[Desired], held: Mapping[str, Held], rules: Rules
             continue
         if model.name.tag in (NEW, HOLD):
             removed.append(_cleanup(model, "left over from an interrupted run"))
+        elif model.name.tag == GUARD and owner is not None and owner.digest != model.digest and key in broken:
+            texts.append(
+                f"an interrupted run has kept an earlier {owner.name} as {model.name}, but files of that are broken, so "
+                f"{owner.name} stays as it is; delete {model.name} (ollama rm) if that is right"
+            )
         elif model.name.tag == GUARD and owner is not None:
             if owner.digest != model.digest:
                 kept.append(_restore(owner, model))

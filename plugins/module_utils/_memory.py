@@ -244,6 +244,7 @@ def with_memory(
     actions: list[Action] = []
     warnings: list[str] = []
     remaining = staying(loaded, plan)
+    coming: dict[str, ModelName] = {}
     for residence in sorted(declared, key=lambda one: one.loaded):
         model = after.get(residence.name.key)
         if model is None:
@@ -251,6 +252,12 @@ def with_memory(
         there, old = shown(residence, after, remaining), outdated(residence, after, remaining)
         if residence.loaded:
             action = _load(model, there, old, now)
+            if action and model.digest in coming:
+                # The same model pulled under two names: the process of the first is shown for both.
+                reason = f"it is the same model as {coming[model.digest]}, which is loaded before"
+                action = replace(action, reason=reason, details=())
+            elif action and model.digest != UNKNOWN:
+                coming[model.digest] = model.name
             if action is None and old:
                 warnings.append(
                     f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; "
@@ -262,8 +269,9 @@ def with_memory(
             remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
-    first = next(
-        (place for place, action in enumerate(plan.actions) if action.kind in (DELETE, CLEANUP)), len(plan.actions)
+    # What an interrupted run left for others is cleaned up before the fetches.
+    first = max(
+        (place for place, action in enumerate(plan.actions, 1) if action.kind not in (DELETE, CLEANUP)), default=0
     )
     return replace(
         plan,

@@ -68,6 +68,7 @@ def questions(
     :param predict: ask also for models that are only missing, whose digest a run would learn from the pull itself
     """
     asked: list[ModelName] = []
+    followed = _followed(desired)
     for item in desired:
         there = held.get(item.name.key)
         if item.state == ABSENT or not item.pulled:
@@ -75,9 +76,9 @@ def questions(
         if item.digest is not None:
             needed = there is None or there.digest != item.digest
         elif item.state == LATEST:
-            needed = there is not None or predict
+            needed = there is not None or predict or item.name.key in followed
         else:
-            needed = there is None and predict
+            needed = there is None and (predict or item.name.key in followed)
         if needed:
             # The server keeps the spelling that it has.
             asked.append(there.name if there else item.name)
@@ -89,6 +90,12 @@ def questions(
             if not model.name.reserved_tag and model.name.key not in again
         ]
     return asked
+
+
+def _followed(desired: Sequence[Desired]) -> set[str]:
+    """Return the keys of models whose digest decides what else there is to do: aliases may have it, or the memory."""
+    targets = {item.origin.name.key for item in desired if item.origin and item.origin.recipe is None}
+    return targets | {item.name.key for item in desired if item.loaded is not None}
 
 
 def decide(

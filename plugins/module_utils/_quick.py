@@ -40,7 +40,6 @@ _MORE = (
     "exclusive",
     "store_path",
     "verify",
-    "memory_limit",
     "registry_mirror",
     "registry_ca_path",
     "insecure_registries",
@@ -129,7 +128,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
 
     :raises OllamaError: if the server refuses, or does not answer in time
     """
-    wanted = None if any(params[option] for option in _MORE) else plain_names(params)
+    more = params["memory_limit"] is not None or any(params[option] for option in _MORE)
+    wanted = None if more else plain_names(params)
     wrong = wrong_seconds(params["timeout"]) or limit_complaints(params) or not can_be_sent(params["api_key"])
     if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN

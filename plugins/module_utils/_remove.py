@@ -33,7 +33,11 @@ def remove(live: Live, name: ModelName) -> None:
 
 
 def _unload(live: Live, name: ModelName, clock: Clock) -> None:
-    """Take a model out of memory: after its removal it could not be unloaded by name any more."""
+    """Take a model out of memory: after its removal it could not be unloaded by name any more.
+
+    An older version is out of reach: the server looks for the process of what the name stands for now, and that may be
+    another model's with the same weights.
+    """
     if not _loaded(live, name):
         return
     try:
@@ -53,4 +57,6 @@ def _unload(live: Live, name: ModelName, clock: Clock) -> None:
 
 
 def _loaded(live: Live, name: ModelName) -> bool:
-    return any(other is not None and other.key == name.key for other in map(name_of, live.client.ps()))
+    model = live.held.get(name.key)
+    shown = [item for item in live.client.ps() if model and item.get("digest") == model.digest]
+    return any(other is not None and other.key == name.key for other in map(name_of, shown))

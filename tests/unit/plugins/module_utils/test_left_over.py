@@ -17,6 +17,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     held_models,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Fault, Stock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
@@ -70,6 +71,19 @@ def test_an_exchange_that_was_not_finished_is_taken_back():
 
 def test_a_guard_that_is_not_needed_is_removed():
     assert steps(plan_of({"a": OLD, guard("a"): OLD})) == [("cleanup", guard("a"), OLD, None)]
+
+
+def test_a_guard_whose_files_are_broken_takes_no_place():
+    models = {"a": NEW, guard("a"): OLD, "b:1": OLD, guard("b:1"): OLD}
+    stock = Stock(
+        faults={
+            key: Fault(model.name, "a blob is missing") for key, model in server(models).items() if model.name.internal
+        }
+    )
+    plan = plan_all([], server(models), {}, Rules(), stock=stock)
+    # The other one is not needed in any case.
+    assert steps(plan) == [("cleanup", guard("b:1"), OLD, None)]
+    assert [guard("a") in text and "a:latest stays as it is" in text for text in plan.warnings] == [True]
 
 
 def test_the_last_of_a_model_is_kept_and_said():

@@ -9,14 +9,17 @@ from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    CLEANUP,
     DELETE,
     LOAD,
+    RESTORE,
     UNKNOWN,
     UPDATE,
     Action,
     Plan,
     held_models,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_duration
@@ -242,6 +245,26 @@ def test_unloads_then_loads_between_fetches_and_deletions():
         ("load", "a:latest"),
         ("delete", "c:latest"),
     ]
+
+
+def test_one_model_under_two_names_is_loaded_once():
+    entries = [{"name": name, "loaded": True} for name in "abc"]
+    plan = with_memory(Plan(), residences(declare(entries)), held(a=OLD, b=OLD, c=NEW), [], NOW)
+    assert [(action.name.short, predicted(action).changed) for action in plan.actions] == [
+        ("a:latest", True),
+        ("b:latest", False),
+        ("c:latest", True),
+    ]
+    assert "the same model as a:latest" in plan.actions[1].reason
+
+
+def test_what_is_cleaned_up_for_others_first_leaves_loads_after_fetches():
+    names = [item.name for item in declare([{"name": name} for name in "abc"])]
+    ends = (Action(RESTORE, names[2], "", OLD, NEW, 10), Action(CLEANUP, names[1], "", OLD, None, 10))
+    for rest, place in (((Action(UPDATE, names[0], "", OLD, NEW, 10),), 3), ((), 1)):
+        plan = Plan((*ends, *rest, Action(DELETE, names[1], "", OLD, None, 10)))
+        found = steps([{"name": "a", "loaded": True}], held(a=OLD, b=OTHER, c=OLD), [], plan)
+        assert [step[0] for step in found].index("load") == place
 
 
 def test_an_older_version_that_stays_beside_the_new_one_is_told():

@@ -181,6 +181,14 @@ def test_only_what_must_be_known_is_asked():
     assert [name.short for name in questions(items, there, replace(exclusive, prune_local=True))] == ["b:latest"]
 
 
+def test_what_other_actions_hang_on_is_asked_as_check_mode_does():
+    items = declare(
+        [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "x", "copy_of": "a"}, {"name": "y", "from": "c"}]
+    )
+    items.append(replace(desired("d"), loaded=False))
+    assert [name.short for name in questions(items, held(x=OLD), Rules())] == ["a:latest", "d:latest"]
+
+
 # --- exclusive ----------------------------------------------------------------------------------------------------
 
 

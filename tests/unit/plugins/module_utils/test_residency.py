@@ -46,6 +46,17 @@ def test_one_that_would_leave_is_kept_without_a_load():
     assert (pinned(server), server.loads) == (["a:latest"], ["a:latest"])
 
 
+def test_a_model_whose_older_version_is_in_memory_goes_and_takes_no_other_ones_process_along():
+    """The older one cannot be reached by name: that stands for weights now that the declared model has, too."""
+    server = server_with(a=OLD, b=NEW)
+    server.start("a:latest", FOREVER)
+    server.models["a:latest"] = Content("new", system="S")
+    outcome = run(server, [{"name": "a", "state": "absent"}, {"name": "b", "loaded": True}])
+    assert kinds(outcome) == [("load", "b:latest", True), ("delete", "a:latest", True)] and not outcome.failures
+    assert pinned(server) == ["a:latest", "b:latest"]
+    assert kinds(run(server, [{"name": "b", "loaded": True}])) == []
+
+
 def test_weights_that_are_loaded_under_a_name_that_nobody_declared():
     server = server_with(a=BASE, other=Content("w", system="S"))
     server.start("other:latest", FOREVER)

@@ -56,7 +56,7 @@ class FakeOllama:
             {
                 "/api/version": {"version": version},
                 "/api/tags": lambda body: {"models": [self._listed(name) for name in self.held]},
-                "/api/ps": lambda body: {"models": [{"name": name} for name in sorted(self.loaded)]},
+                "/api/ps": lambda body: {"models": [self._listed(name) for name in sorted(self.loaded)]},
                 "/api/pull": self._pull,
                 "/api/delete": self._delete,
                 "/api/copy": self._copy,

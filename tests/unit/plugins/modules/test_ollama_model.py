@@ -133,12 +133,19 @@ def test_a_model_that_vanished_meanwhile_is_no_failure(run, ollama):
 
 
 def test_a_model_that_keeps_answering_is_not_deleted(run, ollama):
-    ollama.have("a", ONE)
-    ollama.server.replies["/api/ps"] = {"models": [{"name": ollama.name("a")}]}
+    digest = ollama.have("a", ONE).partition(":")[2]
+    ollama.server.replies["/api/ps"] = {"models": [{"name": ollama.name("a"), "digest": digest}]}
     result = run(name=ollama.name("a"), state="absent", timeout=0.6)
     assert result["error_kind"] == "ServerBusy"
     assert "was not deleted" in result["msg"]
     assert not [call for call in ollama.calls if call.startswith("DELETE")]
+
+
+def test_an_older_version_in_memory_does_not_keep_a_model_from_being_deleted(run, ollama):
+    ollama.have("a", ONE)
+    ollama.server.replies["/api/ps"] = {"models": [{"name": ollama.name("a"), "digest": "0" * 64}]}
+    assert brief(run(name=ollama.name("a"), state="absent", timeout=0.6)) == [("delete", digest_of(ONE), None)]
+    assert not [call for call in ollama.calls if call.startswith("POST /api/generate")]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
