@@ -209,8 +209,9 @@ def test_what_could_not_be_had_again_is_kept(name, offer, words):
 
 
 def test_prune_local_removes_it_but_never_a_reserved_tag():
-    there = held(**{"a": OLD, "x": OLD, "x:local": OLD})
-    plan = make_plan([desired("a")], there, {}, Rules(exclusive=True, prune_local=True))
+    plan = make_plan(
+        [desired("a")], held(**{"a": OLD, "x": OLD, "x:local": OLD}), {}, Rules(exclusive=True, prune_local=True)
+    )
     assert steps(plan) == [(DELETE, "x:latest", OLD, None)]
 
 
@@ -221,15 +222,15 @@ def test_protected_names_stay():
 
 
 def test_declaring_one_tag_does_not_keep_another():
-    there = held(**{"gemma3": OLD, "gemma3:27b": OLD})
-    plan = make_plan([desired("gemma3")], there, {}, Rules(exclusive=True, prune_local=True))
+    plan = make_plan(
+        [desired("gemma3")], held(**{"gemma3": OLD, "gemma3:27b": OLD}), {}, Rules(exclusive=True, prune_local=True)
+    )
     assert steps(plan) == [(DELETE, "gemma3:27b", OLD, None)]
 
 
 def test_max_delete_counts_the_undeclared_only():
     there = held(**{f"x:{number}": OLD for number in range(3)}, a=OLD, gone=OLD)
-    items = [desired("a"), desired("gone", ABSENT)]
-    rules = Rules(exclusive=True, prune_local=True, max_delete=3)
+    items, rules = [desired("a"), desired("gone", ABSENT)], Rules(exclusive=True, prune_local=True, max_delete=3)
     assert len(make_plan(items, there, {}, rules).actions) == 4
     with pytest.raises(InvalidInput, match="would remove 3 undeclared models, max_delete allows 2: x:0, x:1, x:2"):
         make_plan(items, there, {}, replace(rules, max_delete=2))
