@@ -24,11 +24,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import (
-    decide,
-    predict,
-    questions,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide, predict, questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, LATEST, PRESENT
 from hypothesis import given
 from hypothesis import strategies as st
