@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -152,7 +153,11 @@ def settled(folder, server, options):
     return {**options, "models": entries}
 
 
-@settings(max_examples=300, deadline=None)
+#: other examples each time, so many; without, always the same
+EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+
+
+@settings(max_examples=EXAMPLES or 300, derandomize=not EXAMPLES, deadline=None)
 @given(servers(), OPTIONS, OPTIONS, st.booleans())
 def test_check_mode_says_what_a_run_does(folder, server, earlier, options, twice):
     state = Path(tempfile.mkdtemp(dir=folder))
@@ -189,11 +194,26 @@ def compare(server, state, options):
     owners = {guard_name(parse_listed(name)).short for name in before}
     assert not orphans & owners
     again = run(server, state, **options)
+    if orphaned(told, again):
+        event("an alias whose digest came back")
+        return
     assert (again.failure, again.result["changed"]) == (None, False)
     # Where a source cannot be read, it is pulled and compared each time, and what depends on that waits for it.
     compared = any("cannot be read from here" in action["reason"] for action in again.result["actions"])
     assert compared or again.result["actions"] == []
     assert again.result["models"] == told.result["models"]
+
+
+def orphaned(told, again):
+    """Tell whether there were aliases without a target that can be had again since this run has brought their digest.
+
+    `exclusive` could not know that before: it keeps them, and the next run removes them.
+    """
+    brought = {action["digest_after"] for action in told.result["actions"]}
+    removed = [action for action in again.result["actions"] if action["action"] == "delete"]
+    return bool(removed) and all(
+        action["reason"] == "not declared" and action["digest_before"] in brought for action in removed
+    )
 
 
 def nothing_lost(server, state, before, options, told):
