@@ -15,6 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
+    DELETE,
     LOAD,
     REPAIR,
     UNLOAD,
@@ -185,7 +186,7 @@ class Residency:
 
     def _drop_old(self, residence: Residence) -> None:
         """Unload the processes of older versions that are held, of this run or of one that was interrupted."""
-        current = {model.digest for model in self._live.held.values() if not model.name.internal}
+        current = {model.digest for model in self._remaining().values() if not model.name.internal}
         for name in residence.names:
             hold = self._live.held.get(hold_name(name).key)
             # What a model still has is no older version, whichever name it is shown under.
@@ -222,7 +223,12 @@ class Residency:
         return shown(residence, self._live.held, self._loaded())
 
     def _lingers(self, residence: Residence) -> bool:
-        return bool(lingering(residence, self._live.held, self._loaded()))
+        return bool(lingering(residence, self._remaining(), self._loaded()))
+
+    def _remaining(self) -> dict[str, Held]:
+        """Return the models that the plan does not remove after all loads, as it has counted them itself."""
+        removed = {action.name.key for action in self._plan.actions if action.kind == DELETE}
+        return {key: model for key, model in self._live.held.items() if key not in removed}
 
     def _gone(self, digest: str) -> bool:
         return all(entry["digest"] != digest for entry in self._live.client.ps())

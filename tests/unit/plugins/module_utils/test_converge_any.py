@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -152,7 +153,11 @@ def settled(folder, server, options):
     return {**options, "models": entries}
 
 
-@settings(max_examples=300, deadline=None)
+#: other examples each time, so many; without, always the same
+EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+
+
+@settings(max_examples=EXAMPLES or 300, derandomize=not EXAMPLES, deadline=None)
 @given(servers(), OPTIONS, OPTIONS, st.booleans())
 def test_check_mode_says_what_a_run_does(folder, server, earlier, options, twice):
     state = Path(tempfile.mkdtemp(dir=folder))
@@ -189,6 +194,9 @@ def compare(server, state, options):
     owners = {guard_name(parse_listed(name)).short for name in before}
     assert not orphans & owners
     again = run(server, state, **options)
+    if orphaned(told, again):
+        event("an alias whose digest came back")
+        return
     assert (again.failure, again.result["changed"]) == (None, False)
     # Where a source cannot be read, it is pulled and compared each time, and what depends on that waits for it.
     compared = any("cannot be read from here" in action["reason"] for action in again.result["actions"])
@@ -196,12 +204,26 @@ def compare(server, state, options):
     assert again.result["models"] == told.result["models"]
 
 
+def orphaned(told, again):
+    """Tell whether there were aliases without a target that can be had again since this run has brought their digest.
+
+    `exclusive` could not know that before: it keeps them, and the next run removes them.
+    """
+    brought = {action["digest_after"] for action in told.result["actions"]}
+    removed = [action for action in again.result["actions"] if action["action"] == "delete"]
+    return bool(removed) and all(
+        action["reason"] == "not declared" and action["digest_before"] in brought for action in removed
+    )
+
+
 def nothing_lost(server, state, before, options, told):
     """Whatever became of the run, a model goes only if that was said, and if it can be had again."""
     declared = {parse_name(entry["name"]).key: entry for entry in options["models"]}
     mirrored = options.get("registry_mirror")
     made = Record(str(state), server.url).entries.made
-    for name, content in before.items():
+    # With the digest that it had then: what an interrupted run had replaced has its own again before.
+    gone = {action["name"]: action["digest_before"] for action in told.result.get("actions", ())}
+    for name in before:
         listed = parse_listed(name)
         if name in server.models or listed.internal or (mirrored and name in PLACES.values()):
             continue
@@ -212,7 +234,7 @@ def nothing_lost(server, state, before, options, told):
         assert not matches(listed, options.get("protect", [])), name
         assert not told.failure, name
         served = server.source.content(listed)
-        assert options.get("prune_local") or listed.key in made or (served and served.digest == content.digest), name
+        assert options.get("prune_local") or listed.key in made or (served and served.digest == gone[name]), name
 
 
 def may_fail(server, failure, predicted):

@@ -57,6 +57,20 @@ def test_a_model_whose_older_version_is_in_memory_goes_and_takes_no_other_ones_p
     assert kinds(run(server, [{"name": "b", "loaded": True}])) == []
 
 
+def test_an_older_version_leaves_although_a_model_that_is_removed_has_its_digest_still():
+    server = server_with(a=OLD, twin=OLD)
+    server.start("a:latest", FOREVER)
+    entries = [{"name": "a", "state": "latest", "loaded": False}, {"name": "twin", "state": "absent"}]
+    outcome = run(server, entries, {"a": NEW})
+    assert kinds(outcome) == [
+        ("update", "a:latest", True),
+        ("unload", "a:latest", True),
+        ("delete", "twin:latest", True),
+    ]
+    assert server.runners == {}
+    assert kinds(run(server, entries, {"a": NEW})) == []
+
+
 def test_weights_that_are_loaded_under_a_name_that_nobody_declared():
     server = server_with(a=BASE, other=Content("w", system="S"))
     server.start("other:latest", FOREVER)
