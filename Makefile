@@ -54,7 +54,7 @@ collections: ## This checkout as a collection below .build/collections
 
 ##@ Quick checks
 
-CHECKS := check-format check-lint check-types check-roles check-docs check-tree check-changelog check-yaml check-ansible unit
+CHECKS := check-format check-lint check-types check-roles check-docs check-tree check-changelog check-yaml check-ansible unit-quick
 
 .PHONY: check $(CHECKS) docs format
 check: venv ## Quick: format, lint, types, drift of made files, unit tests (2 minutes at most)
@@ -90,10 +90,12 @@ format: venv ## Format the Python files
 
 # $(call pytest,ENVIRONMENT,FOLDERS): its counts go to .build/junit/<target>/
 # Unit tests wait more than they compute (servers, deadlines), so some of them run at a time.
-unit unit-newest unit-2.17: export PYTEST_ADDOPTS := -n 4 --dist loadfile
+unit-quick unit unit-newest unit-2.17: export PYTEST_ADDOPTS := -n 4 --dist loadfile
 pytest = $(1)/bin/pytest $(2) --junitxml=$(B)/junit/$@/pytest.xml $(PYTEST_ARGS)
 
-.PHONY: unit unit-newest unit-2.17
+.PHONY: unit-quick unit unit-newest unit-2.17
+unit-quick: venv ## Unit tests that start no servers of their own
+	$(call pytest,$(VENV),tests/unit -m "not slow")
 unit: venv ## Unit tests on Python 3.11 with ansible-core 2.19
 	$(call pytest,$(VENV),tests/unit)
 unit-newest: $(B)/venv-newest.done collections ## Unit tests on Python 3.12+ with the newest ansible-core
@@ -145,7 +147,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(CHECKS) unit-newest unit-2.17 contract sanity docs-check integration molecule-default
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration molecule-default
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary

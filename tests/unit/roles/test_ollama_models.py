@@ -17,6 +17,9 @@ import yaml
 
 from lab.standin.testing import MODELS
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 PLAY = """
 - hosts: all
   gather_facts: false

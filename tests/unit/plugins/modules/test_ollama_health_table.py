@@ -22,6 +22,9 @@ from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_health
 from fake_host import FakeHost
 from health_faults import FAULTS, NAME, Scene, inference
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 RECORD = Path(__file__).parents[2] / "fixtures/health_faults.json"
 RECORDING = bool(os.environ.get("ALCHEMORSEL_RECORD"))
 # What differs from run to run, and what stands for it.

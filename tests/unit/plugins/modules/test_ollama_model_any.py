@@ -19,6 +19,9 @@ from lab.standin.testing import MODELS
 from lab.standin.versions import PROFILES
 from tests.unit import prediction
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 PULLED, MIRRORED, MADE = ["any-a", "any-b", "any-c", "any-d"], ["any-e", "any-f"], ["x", "y", "z"]
 WEIGHTS = ["tiny-a", "tiny-b", "tiny-c"]
 

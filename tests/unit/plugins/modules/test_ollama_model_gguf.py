@@ -17,6 +17,9 @@ from fake_ollama import brief, without
 from lab.standin.testing import MODELS
 from lab.standin.versions import PROFILES
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 FIELDS = {"system": "Be brief.", "template": "{{ .Prompt }}!", "parameters": {"num_ctx": "8192", "stop": "###"}}
 
 

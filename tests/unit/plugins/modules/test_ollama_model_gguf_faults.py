@@ -22,6 +22,9 @@ from scripted_server import Reply
 from lab.standin.testing import ROOT
 from tests.unit.gguf_files import sparse
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 NEW, GUARD = new_name(parse_name("bot")).short, guard_name(parse_name("bot")).short
 MB = 1_000_000
 

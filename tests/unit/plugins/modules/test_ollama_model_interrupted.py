@@ -19,6 +19,9 @@ from module_processes import Processes
 from lab.standin.testing import MODELS
 from lab.standin.versions import PROFILES
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 ALL_KINDS = {"pull", "update", "repair", "create", "copy", "load", "unload", "delete", "restore", "cleanup"}
 ASKED = {"pull", "copy", "delete", "create", "generate", "blobs"}
 EVERY = int(os.environ.get("EVERY", "5"))

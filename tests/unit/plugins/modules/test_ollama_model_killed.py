@@ -13,6 +13,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 from fake_ollama import WRITES, digest_of, manifest
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 ONE, TWO = manifest("one"), manifest("two")
 MISMATCH = [{"error": "digest mismatch, file must be downloaded again: want sha256:1, got sha256:2"}]
 

@@ -14,6 +14,9 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import manifest, without
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 VERSIONS = ["0.24.0", "0.32.15"]
 ONE = manifest("one")
 NEVER, SOON = "2318-04-13T23:47:16.854775807Z", "2026-01-01T00:05:00Z"

@@ -8,6 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 WEIGHTS = ["tiny-a", "tiny-b", "tiny-c", "tiny-bert"]
 
 

@@ -16,6 +16,9 @@ from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 
 from lab.standin.testing import ModelRegistry, OllamaServer, free_port
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 #: bytes in which a reader that does not look at the first four finds lengths that it cannot have
 NO_GGUF = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(128))
 QUICK = {"STANDIN_TIME_SCALE": "0.02"}

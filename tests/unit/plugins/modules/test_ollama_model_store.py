@@ -12,6 +12,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _stock
 
 from lab.standin import names
 
+#: Servers and processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
