@@ -111,6 +111,11 @@ def default_directory() -> str:
     return os.path.expanduser("~/.local/state/alchemorsel-ollama")
 
 
+def _is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number, which a bool is to Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def parse_entries(text: bytes, url: str) -> Entries:
     """Return what a record says; whatever is not as it was written is left out.
 
@@ -125,7 +130,7 @@ def parse_entries(text: bytes, url: str) -> Entries:
         return entries
     for path, item in _items(data.get("files")):
         values = item.get("identity")
-        known = isinstance(values, list) and len(values) == 5 and all(type(value) is int for value in values)
+        known = isinstance(values, list) and len(values) == 5 and all(map(_is_whole, values))
         if known and is_digest(item.get("digest")):
             entries.files[path] = Hashed(Identity(*item["identity"]), item["digest"])
     for key, item in _items(data.get("made")):

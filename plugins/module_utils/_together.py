@@ -14,7 +14,7 @@ from typing import Callable, Generic, Optional, Protocol, TypeVar
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load, startable
 
 #: Tells which of some blobs the server lacks, ``None`` if that cannot be told.
-Survey = Callable[["Set[str]"], "Optional[Set[str]]"]
+Survey = Callable[[Set[str]], Optional[Set[str]]]
 
 
 class Ended(Protocol):

@@ -110,4 +110,4 @@ def in_turns(runs: int, ours: Callable[[], T], other: Callable[[], T]) -> tuple[
 def exponent(sizes: Sequence[float], figures: Sequence[float]) -> float:
     """Return ``k`` of the best fit ``figure = c * size ** k``: 0 is constant, 1 linear."""
     points = [(math.log(size), math.log(figure)) for size, figure in zip(sizes, figures)]
-    return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
+    return statistics.linear_regression(*zip(*points, strict=True)).slope

@@ -32,7 +32,7 @@ def alone(**options):
     given = {"ANSIBLE_MODULE_ARGS": {"_ansible_diff": True, **options}}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", ALONE, json.dumps(given)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     result, imported = done.stdout.strip().splitlines()
     return json.loads(result), {name.rpartition(".")[2] for name in json.loads(imported)}
 
