@@ -169,6 +169,11 @@ def is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
+def is_registry(text: str) -> bool:
+    """Tell whether a text can be HOST:PORT as it stands in the names of models."""
+    return bool(text.strip()) and "/" not in text
+
+
 def matches(name: ModelName, patterns: Iterable[str]) -> bool:
     """Tell whether a shell pattern covers the name: with or without tag, with or without default host and namespace.
 

@@ -11,6 +11,7 @@ is left to the plan, which comes to the same result for what is.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     listed,
     wrong_seconds,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
+    ModelName,
+    is_registry,
+    name_of,
+    parse_name,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 #: Bytes of an answer; as much as the client takes.
@@ -42,11 +48,9 @@ _MORE = (
     "verify",
     "registry_mirror",
     "registry_ca_path",
-    "insecure_registries",
     "ca_path",
     "client_cert",
     "client_key",
-    "state_dir",
 )
 
 
@@ -131,6 +135,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     more = params["memory_limit"] is not None or any(params[option] for option in _MORE)
     wanted = None if more else plain_names(params)
     wrong = wrong_seconds(params["timeout"]) or limit_complaints(params) or not can_be_sent(params["api_key"])
+    wrong = wrong or not all(map(is_registry, params["insecure_registries"]))
+    wrong = wrong or not os.path.isabs(params["state_dir"] or "/")
     if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN
     try:

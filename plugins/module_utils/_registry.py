@@ -25,7 +25,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     whole,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, parse_mirror
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, is_registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._transport import import_requests
@@ -114,7 +114,7 @@ class Registry:
         clock: Clock | None = None,
     ) -> None:
         for host in insecure:
-            if "/" in host or not host.strip():
+            if not is_registry(host):
                 raise errors.InvalidInput(
                     f"insecure_registries contains '{host}'; wanted HOST:PORT as it stands in model names, without http://"
                 )

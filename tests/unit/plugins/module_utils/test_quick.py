@@ -16,6 +16,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     hold_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import registry_from_params
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import residences
@@ -72,7 +73,8 @@ OPTIONS = st.fixed_dictionaries(
         "registry_mirror": st.sampled_from([None, "", "mirror.example", "http://x"]),
         "max_delete": st.sampled_from([5, 0, -1]),
         "parallel": st.sampled_from([1, 2, 0]),
-        "state_dir": st.sampled_from([None, "", "relative"]),
+        "state_dir": st.sampled_from([None, "", "relative", "/absolute"]),
+        "insecure_registries": st.sampled_from([[], ["h:5000"], ["http://h"], [" "]]),
         "memory_limit": st.sampled_from([None, 1, 0, -1]),
         "retries": st.sampled_from([5, -1]),
     },
@@ -103,6 +105,7 @@ def test_what_it_takes_for_done_is_done(listing, entries, tags, options, diff):
     event(f"as declared: {len(entries)}")
     try:
         wanted = wanted_from_params(params)
+        registry_from_params(params)
     except InvalidInput as exc:
         raise AssertionError(f"refused by the plan: {exc.message}") from exc
     assert looked.tags == tags
