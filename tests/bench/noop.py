@@ -24,14 +24,14 @@ OURS = "plays/models.yml"
 class Rival:
     """A way people do it today.
 
-    :param times: how many times faster ours is to be
+    :param times: how many times faster ours is to be; ``None`` where no module can be
     :param slow: it takes minutes
     """
 
     case: str
     what: str
     book: str
-    times: float
+    times: float | None
     slow: bool = True
     note: str = ""
 
@@ -46,9 +46,9 @@ RIVALS = (
         "noop-uri-tags",
         "one `uri` that lists the models, then a loop with `when`",
         "rivals/uri_tags_loop.yml",
-        3,
+        None,
         slow=False,
-        note="it runs one module on the host too, and so has the cost of one start as ours has",
+        note="it runs one module on the host, as ours does, and what it skips costs it nothing there: `ping` itself is not 3 times faster",
     ),
 )
 
@@ -83,7 +83,7 @@ def against_others(world: World, scale: Scale) -> Iterator[Line]:
             for rival in RIVALS:
                 ours, other = compare(rival.book, rival.runs(scale))
                 text = f"Play against {rival.what}, {size}: times faster"
-                limit = at_least(rival.times)
+                limit = at_least(rival.times) if rival.times else None
                 yield Line(rival.case, text, "s", seconds(ours), seconds(other), limit, faster=True, note=rival.note)
 
 
