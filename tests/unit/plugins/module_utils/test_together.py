@@ -74,7 +74,8 @@ def test_what_an_update_has_taken_away_is_pulled_once():
     assert sorted(outcomes) == [0, 1, 2, 3]
     assert store.faults == []
     assert store.blobs == set("uywxz")
-    assert store.most == 2
+    # Whether the two overlap is a matter of the threads; that no third joins them is not.
+    assert store.most <= 2
 
 
 def test_after_a_loss_of_the_server_nothing_begins():
