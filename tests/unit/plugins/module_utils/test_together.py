@@ -23,11 +23,15 @@ class Ended:
 
 
 class Store:
-    """A server's store: `blobs`, what old models that are to be replaced have, and who is fetching what."""
+    """A server's store: `blobs`, what old models that are to be replaced have, and who is fetching what.
 
-    def __init__(self, there, old=None):
+    Each fetch waits until so many have been `together` at some time, so that what may overlap does.
+    """
+
+    def __init__(self, there, old=None, together=1):
         self.blobs, self.old = set(there), old or {}
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
+        self.together = together
         self.running, self.most, self.order, self.faults = {}, 0, [], []
 
     def survey(self, blobs):
@@ -45,6 +49,8 @@ class Store:
                 self.running[number] = missing
                 self.most = max(self.most, len(self.running))
                 self.order.append(number)
+                self.lock.notify_all()
+                self.lock.wait_for(lambda: self.most >= self.together, 10)
             threading.Event().wait(0.001)
             with self.lock:
                 if not (ended and ended.failed):
@@ -69,13 +75,12 @@ def load(blobs, **others):
 
 
 def test_what_an_update_has_taken_away_is_pulled_once():
-    store = Store("y", {0: {"y"}})
+    store = Store("y", {0: {"y"}}, together=2)
     outcomes = run(store, {0: load("u", replaces=True), 1: load("yw"), 2: load("yx"), 3: load("z")}, 4)
     assert sorted(outcomes) == [0, 1, 2, 3]
     assert store.faults == []
     assert store.blobs == set("uywxz")
-    # Whether the two overlap is a matter of the threads; that no third joins them is not.
-    assert store.most <= 2
+    assert store.most == 2
 
 
 def test_after_a_loss_of_the_server_nothing_begins():
