@@ -11,7 +11,6 @@ is left to the plan, which comes to the same result for what is.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     name_of,
     parse_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._options import complaints, entries
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
 #: Bytes of an answer; as much as the client takes.
@@ -54,32 +54,13 @@ _MORE = (
 )
 
 
-#: Options in seconds, and those that may be 0.
-_TIMES = ("pull_timeout", "stall_timeout", "progress_interval", "load_timeout")
-_TIMES_FROM_0 = ("lock_timeout",)
-
-
-def limit_complaints(params: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each limit that cannot be."""
-    times = [(option, wrong_seconds(params[option])) for option in _TIMES]
-    times += [(option, wrong_seconds(params[option], zero=True)) for option in _TIMES_FROM_0]
-    counts = [
-        (option, "" if params[option] >= least else f"{least} or more")
-        for option, least in (("retries", 0), ("parallel", 1), ("max_delete", 0))
-    ]
-    return [f"{option} is {params[option]}; wanted {wanted}" for option, wanted in times + counts if wanted]
-
-
 def plain_names(params: Mapping[str, Any]) -> dict[str, bool] | None:
     """Return the declared models, key -> whether they are to be there; ``None`` if more than that is declared.
 
     What is wrong with a declaration is told by whoever reads it in full.
     """
-    entries = params["models"]
-    if entries is None:
-        entries = [{"name": name} for name in params["name"] or []]
     wanted: dict[str, bool] = {}
-    for entry in entries:
+    for entry in entries(params):
         state = entry.get("state") or params["state"]
         more = any(value is not None for key, value in entry.items() if key not in _KEYS)
         try:
@@ -134,9 +115,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     """
     more = params["memory_limit"] is not None or any(params[option] for option in _MORE)
     wanted = None if more else plain_names(params)
-    wrong = wrong_seconds(params["timeout"]) or limit_complaints(params) or not can_be_sent(params["api_key"])
+    wrong = wrong_seconds(params["timeout"]) or complaints(params) or not can_be_sent(params["api_key"])
     wrong = wrong or not all(map(is_registry, params["insecure_registries"]))
-    wrong = wrong or not os.path.isabs(params["state_dir"] or "/")
     if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN
     try:

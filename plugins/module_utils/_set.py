@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _options
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     Held,
     Offer,
@@ -36,7 +36,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import limit_complaints
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
     NO_CARE,
@@ -105,16 +104,11 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
 
     :raises InvalidInput: with everything that is wrong with them
     """
-    complaints = limit_complaints(params)
+    complaints = _options.complaints(params)
     care = care_from_params(params, complaints)
-    if params["state_dir"] and not os.path.isabs(params["state_dir"]):
-        complaints.append(f"state_dir is '{params['state_dir']}'; wanted an absolute path")
-    entries = params["models"]
-    if entries is None:
-        entries = [{"name": name} for name in params["name"] or []]
     desired: list[Desired] = []
     try:
-        desired = declare(entries, params["state"])
+        desired = declare(_options.entries(params), params["state"])
     except errors.InvalidInput as exc:
         if not complaints:
             raise
