@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     RESERVED_NAMESPACE,
     ModelName,
-    name_of,
     parse_listed,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
@@ -36,15 +34,6 @@ GUARD, NEW, HOLD = "guard", "new", "hold"
 
 #: A digest that only the run can tell.
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Held:
-    """One model that the server has; ``size`` in bytes, shared layers counted in every model."""
-
-    name: ModelName
-    digest: str
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,16 +160,6 @@ class Draft:
 
 NO_RULES = Rules()
 NO_OFFER = Offer(problem="its source was not asked")
-
-
-def held_models(tags: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
-    """Return the server's models by the key of their name; what cannot be a model name is left out."""
-    held: dict[str, Held] = {}
-    for item in tags:
-        name = name_of(item)
-        if name is not None:
-            held.setdefault(name.key, Held(name, str(item.get("digest", "")), item.get("size") or 0))
-    return held
 
 
 def guard_name(name: ModelName) -> ModelName:

@@ -27,6 +27,9 @@ _KINDS: Mapping[str, type] = {
     "capabilities": list,
 }
 
+#: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
+MAX_BODY = 32 * 1024 * 1024
+
 
 def decoded(text: str | bytes) -> Any:
     """Return what a JSON text says.

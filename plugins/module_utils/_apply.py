@@ -24,11 +24,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     RESTORE,
     UNLOAD,
     Action,
-    Held,
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName

@@ -19,11 +19,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNKNOWN,
     Action,
     Draft,
-    Held,
     Offer,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT

@@ -15,6 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import public
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
@@ -23,7 +24,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Li
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import NOTHING_SEEN, Look
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, Seen, Wanted, look, public
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import (
+    Result,
+    Seen,
+    Wanted,
+    look,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._upload import create_limit
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import check_floor
 

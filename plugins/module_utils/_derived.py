@@ -18,7 +18,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNKNOWN,
     Action,
     Draft,
-    Held,
     Offer,
     Plan,
     Rules,
@@ -32,6 +31,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, compare, declared
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local, plan_imports
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._left_over import left_over, settled
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName

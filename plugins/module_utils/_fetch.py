@@ -13,10 +13,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     REPAIR,
     UPDATE,
     Action,
-    Held,
     guard_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED

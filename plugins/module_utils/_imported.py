@@ -21,11 +21,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     CREATE,
     UNKNOWN,
     Action,
-    Held,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference, text_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import UnusableFile
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Import
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (
     GGUF,

@@ -21,13 +21,13 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     RESTORE,
     UNKNOWN,
     Action,
-    Held,
     Rules,
     guard_name,
     hold_name,
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 
 _LABEL = re.compile(r"[0-9a-f]{32}")
 

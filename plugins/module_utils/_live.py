@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
     Held,
     held_models,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 
 

@@ -23,11 +23,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNKNOWN,
     UNLOAD,
     Action,
-    Held,
     Plan,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._inference import PINNED_SECONDS, seconds_left
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict

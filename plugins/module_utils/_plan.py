@@ -19,7 +19,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UPDATE,
     Action,
     Draft,
-    Held,
     Offer,
     Plan,
     Rules,
@@ -28,6 +27,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import at_mirror, fetched_as, in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
     ModelName,

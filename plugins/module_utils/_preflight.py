@@ -13,11 +13,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     NO_OFFER,
     Action,
     Draft,
-    Held,
     Offer,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Stock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import human_bytes
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Contents

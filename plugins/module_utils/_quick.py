@@ -12,7 +12,7 @@ is left to the plan, which comes to the same result for what is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _plain
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    MAX_BODY,
     can_be_sent,
     check_url,
     decoded,
@@ -27,17 +28,14 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
     listed,
     wrong_seconds,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held, diff_of, held_models, model_results
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import (
-    ModelName,
     is_registry,
-    name_of,
     parse_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._options import complaints, entries
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT, PRESENT
 
-#: Bytes of an answer; as much as the client takes.
-_MOST = 32 * 1024 * 1024
 #: What one entry may say, and with which state.
 _KEYS = ("name", "state")
 _STATES = (PRESENT, ABSENT)
@@ -73,22 +71,10 @@ def plain_names(params: Mapping[str, Any]) -> dict[str, bool] | None:
     return wanted
 
 
-def as_declared(wanted: Mapping[str, bool], tags: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
-    """Return the server's models as the module shows them if all is as declared, and nothing left over; else ``None``."""
-    there: dict[str, tuple[ModelName, Mapping[str, Any]]] = {}
-    for item in tags:
-        name = name_of(item)
-        if name is None:
-            continue
-        if name.internal:
-            return None
-        there.setdefault(name.key, (name, item))
-    if any((key in there) != present for key, present in wanted.items()):
-        return None
-    return [
-        {"name": name.short, "digest": str(item.get("digest", "")), "size": item.get("size") or 0}
-        for _key, (name, item) in sorted(there.items())
-    ]
+def as_declared(wanted: Mapping[str, bool], held: Mapping[str, Held]) -> bool:
+    """Tell whether the server has what is declared, and nothing that an interrupted run left over."""
+    left_over = any(model.name.internal for model in held.values())
+    return not left_over and all((key in held) == present for key, present in wanted.items())
 
 
 @dataclass(frozen=True)
@@ -128,21 +114,20 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
         return NOTHING_SEEN
     asked = time.time()
     tags = _listed(url, params)
-    models = None if tags is None else as_declared(wanted, tags)
-    if models is None:
+    held = held_models(tags or [])
+    if tags is None or not as_declared(wanted, held):
         return Look(tags=tags, asked=asked)
-    result: dict[str, Any] = {"changed": False, "models": models, "actions": [], "kept": []}
+    models = held.values()
+    result: dict[str, Any] = {"changed": False, "models": model_results(models), "actions": [], "kept": []}
     if diff:
-        lines = "".join(f"{model['name']} {model['digest']}\n" for model in models)
-        headers = {"before_header": "models before", "after_header": "models after"}
-        result["diff"] = {**headers, "before": lines, "after": lines}
+        result["diff"] = diff_of(models, models)
     return Look(result, tags, asked)
 
 
 def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the server's list of its models, ``None`` where ``requests`` has to find out why there is none."""
     key = {"Authorization": f"Bearer {params['api_key']}"} if params["api_key"] else {}
-    answer = _plain.get(url, "/api/tags", {"Accept-Encoding": "identity", **key}, params["timeout"], _MOST)
+    answer = _plain.get(url, "/api/tags", {"Accept-Encoding": "identity", **key}, params["timeout"], MAX_BODY)
     try:
         content = decoded(answer.text) if answer else None
         models = content.get("models") if isinstance(content, dict) else None

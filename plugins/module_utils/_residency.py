@@ -21,10 +21,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNLOAD,
     UPDATE,
     Action,
-    Held,
     Plan,
     hold_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._load_errors import cannot_generate, load_error
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (

@@ -14,17 +14,21 @@ from typing import Any
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _options
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
-    Held,
     Offer,
     Plan,
     Rules,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Done, action_result
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
+    Held,
+    diff_of,
+    held_models,
+    model_results,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     Memory,
@@ -90,12 +94,8 @@ class Result:
             result["actions"] = [action_result(done) for done in self.done]
             result["kept"] = [{"name": name.short, "reason": reason} for name, reason in self.kept]
             if diff:
-                result["diff"] = {
-                    "before_header": "models before",
-                    "after_header": "models after",
-                    "before": _lines(self.before.values()) + _fields(self.done, after=False),
-                    "after": _lines(self.after.values()) + _fields(self.done, after=True),
-                }
+                before, after = (_fields(self.done, after=after) for after in (False, True))
+                result["diff"] = diff_of(self.before.values(), self.after.values(), before, after)
         return result
 
 
@@ -194,11 +194,6 @@ def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer
     return bool(answers)
 
 
-def public(held: Mapping[str, Held]) -> dict[str, Held]:
-    """Return the models without those that this collection makes for itself while it works."""
-    return {key: model for key, model in held.items() if not model.name.internal}
-
-
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
@@ -209,12 +204,6 @@ def offer(answer: Manifest | errors.PullFailed) -> Offer:
 def offer_from(value: Mapping[str, Any]) -> Offer:
     """Return what a source said from its form in ``work_due``."""
     return Offer(**{**value, "digests": frozenset(value["digests"])})
-
-
-def model_results(models: Iterable[Held]) -> list[dict[str, Any]]:
-    """Return models as results show them, sorted by name."""
-    ordered = sorted(models, key=lambda model: model.name.key)
-    return [{"name": model.name.short, "digest": model.digest, "size": model.size} for model in ordered]
 
 
 def _shown(client: OllamaClient, names: Iterable[ModelName]) -> Shown:
@@ -237,7 +226,3 @@ def _fields(done: Iterable[Done], *, after: bool) -> str:
             if value is not None:
                 lines.append(f"{one.action.name} {detail.field}: {value}\n")
     return "".join(lines)
-
-
-def _lines(models: Iterable[Held]) -> str:
-    return "".join(f"{model['name']} {model['digest']}\n" for model in model_results(models))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import (
+    MAX_BODY,
     can_be_sent,
     cause,
     check_url,
@@ -31,8 +32,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._sockets import Patience, Watch, tap
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stream import JsonStream
 
-#: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
-MAX_BODY = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 

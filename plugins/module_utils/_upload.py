@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     Action,
-    Held,
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import Open, opened, pieces
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED

@@ -11,11 +11,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     Offer,
     Rules,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare, refuse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     Memory,
     conflicts,

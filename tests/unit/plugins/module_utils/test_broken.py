@@ -12,12 +12,12 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     Action,
     Offer,
     Rules,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Stock, faults_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import (

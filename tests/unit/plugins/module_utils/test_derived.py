@@ -10,11 +10,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNKNOWN,
     Offer,
     Rules,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from hypothesis import event, given

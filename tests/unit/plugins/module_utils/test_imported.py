@@ -11,12 +11,12 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     UNKNOWN,
     Rules,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput, UnusableFile
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import Local, verdict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (

@@ -10,16 +10,18 @@ import hashlib
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     RESTORE,
-    Held,
     Offer,
     Rules,
     guard_name,
-    held_models,
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Fault, Stock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
+    Held,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Origin
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict

@@ -17,11 +17,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UPDATE,
     Action,
     Plan,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_duration
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     Memory,

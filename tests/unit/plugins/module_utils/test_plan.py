@@ -14,14 +14,16 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     DELETE,
     NO_RULES,
     UNKNOWN,
-    Held,
     Offer,
     Rules,
     guard_name,
-    held_models,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
+    Held,
+    held_models,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import in_between
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import matches, parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide, predict, questions
@@ -240,9 +242,6 @@ def test_an_empty_set_must_be_meant():
             make_plan(items, there, {}, rules)
         assert len(make_plan(items, there, {}, replace(rules, allow_empty=True)).actions) == 1
     assert make_plan([], there, {}, Rules()).actions == ()
-
-
-# --- guards -------------------------------------------------------------------------------------------------------
 
 
 def test_a_left_over_guard_is_removed_last_and_never_shown():

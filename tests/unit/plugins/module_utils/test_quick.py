@@ -12,16 +12,19 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _quick
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     guard_name,
-    held_models,
     hold_name,
     new_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import registry_from_params
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models, public
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import Result, public, wanted_from_params
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import (
+    Result,
+    wanted_from_params,
+)
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import NO_CARE
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     residences,
 )
