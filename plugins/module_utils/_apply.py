@@ -61,7 +61,7 @@ class Done:
 
 @dataclass
 class Step:
-    """What came of one action; a failed one may have changed something all the same."""
+    """What came of an action; a failed one may have changed something all the same."""
 
     done: list[Done] = field(default_factory=list)
     failures: list[errors.OllamaError] = field(default_factory=list)
@@ -78,18 +78,14 @@ class Step:
 
 
 @dataclass
-class Outcome:
-    """What came of a plan: actions in order, failures, and the models afterwards."""
+class Outcome(Step):
+    """What came of a plan: of all its actions in order, and the models afterwards."""
 
-    done: list[Done] = field(default_factory=list)
-    failures: list[errors.OllamaError] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
-    lost: bool = False
 
     def add(self, step: Step) -> None:
         """Take note of one action."""
         self.done += step.done
-        self.lost = self.lost or step.lost
         self.failures += step.failures
 
 

@@ -8,21 +8,14 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 from fake_ollama import WRITES
+from local_server import LocalServer
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is what this is for."""
-
-
-class DeadlyProxy:
+class DeadlyProxy(LocalServer):
     """Counts the requests that change something.
 
     `arm(number, kill, late)`: call `kill` at the request of this number, when the server has done it (`late`), or when its answer begins.
@@ -32,35 +25,14 @@ class DeadlyProxy:
         self._target = urlsplit(url).netloc
         self._lock = threading.Lock()
         self.arm(0, lambda: None)
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                outer._pass_on(self)
-
-            do_GET = do_HEAD = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *args: Any) -> None:
-                """Nobody reads it."""
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__()
 
     def arm(self, number: int, kill: Callable[[], None], *, late: bool = True) -> None:
         self._number, self._kill, self._late = number, kill, late
         #: the requests so far that change something, as `METHOD path`
         self.writes: list[str] = []
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _pass_on(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
         request = f"{handler.command} {handler.path}"
         body = _body(handler)

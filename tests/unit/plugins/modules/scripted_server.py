@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from local_server import LocalServer
 
 
 @dataclass
@@ -26,16 +27,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that leaves in the middle is what some tests are about.
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class ScriptedServer:
+class ScriptedServer(LocalServer):
     """Replies by path, or by its folder and `*`; a list of replies is used up from the front, its last one stays.
 
     `requests` has method, path and decoded body of each request, in the order of arrival. The body of a blob is what there
@@ -46,29 +38,11 @@ class ScriptedServer:
         self.replies = replies
         self.requests: list[tuple[str, str, Any]] = []
         self._released = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                outer._answer(self)
-
-            do_GET = do_HEAD = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *args: Any) -> None:
-                """Tests read `requests` instead."""
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__()
 
     def stop(self) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().stop()
 
     def sent(self, path: str) -> list[Any]:
         """Return the bodies of the requests to one path."""
@@ -86,7 +60,7 @@ class ScriptedServer:
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
         return reply if isinstance(reply, Reply) else Reply(body=reply)
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = _blob(handler) if handler.path.startswith("/api/blobs/") else _json(handler)
         self.requests.append((handler.command, handler.path, body))
         reply = self._reply_for(handler.path, body)
