@@ -79,11 +79,11 @@ def plan_all(
     draft = decide(desired, there, offers, rules, to_repair(desired, stock), local.made)
     draft.left_over, draft.warnings = ends, texts + draft.warnings
     mend(draft, desired, there, offers, stock, rules.mirror)
-    judge(draft, desired, there, offers, stock)
     for action in plan_imports(desired, there, local, broken(shown, stock), draft.complaints):
         cure, complaint = remaking(action.name.key, (), stock)
         draft.complaints += [complaint] if complaint else []
         draft.derived.append(replace(action, cure=cure))
+    judge(draft, desired, there, offers, stock)
     derive(draft, desired, held, shown, offers, stock)
     return draft.plan()
 

@@ -19,6 +19,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import Local, verdict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import Need, needs
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import (
     COPY_OF,
     FROM,
@@ -27,6 +28,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import 
     Made,
     SourceFile,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import Contents
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -225,3 +227,11 @@ def test_the_source_of_what_was_made_here_is_not_asked():
     rules, there = Rules(exclusive=True), held(bot=NEW, other=FILE)
     made = {KEY: Made(NEW, GGUF, FILE)}
     assert [name.short for name in questions([], there, rules, made=made)] == ["other:latest"]
+
+
+@pytest.mark.parametrize(
+    ("there", "room"), [({}, 2000), ({FILE: 1000}, 1000), ({FILE: 999}, 2000), ({OTHER: 1000}, 2000)]
+)
+def test_the_upload_and_what_is_made_of_it_need_room(there, room):
+    actions = plan([ENTRY], {}).actions
+    assert needs(actions, {}, Contents("/s", sizes=there)) == [Need("bot:latest", room)]

@@ -290,3 +290,19 @@ def test_a_hash_that_cannot_be_recorded_is_a_warning_where_nothing_else_is_to_be
 
 def test_a_relative_state_dir(host):
     assert "state_dir is 'state'; wanted an absolute path" in host.run(host.entry(), state_dir="state")["msg"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_file_that_cannot_fit_is_not_uploaded(host, check_mode):
+    before = host.files()
+    store, size = str(host.server.store.root), host.file.stat().st_size
+    host.run({"name": "small", "state": "absent"})
+    for options, words in (
+        ({"store_path": store, "min_free": str(2**60)}, f"bot:latest {2 * size / 1000:.0f} kB ({2 * size} bytes)"),
+        ({"memory_limit": str(size - 1)}, f"memory_limit is {(size - 1) / 1000:.0f} kB ({size - 1} bytes)"),
+    ):
+        result = host.run(host.entry(), check_mode=check_mode, **options)
+        assert (result["error_kind"], result["changed"]) == ("InvalidInput", False)
+        assert words in result["msg"]
+    assert host.digests() == {}
+    assert [path for path in host.files() if path not in before and "blobs" in str(path)] == []
