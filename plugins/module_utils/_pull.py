@@ -181,6 +181,12 @@ def _attempt(
         stream.close()
 
 
+_RISK = (
+    ", and the server was not downloading but preparing or verifying when it was cut, which can make the whole server end "
+    "if another client pulls the same model"
+)
+
+
 def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) -> errors.PullFailed:
     if not over and phase.downloading:
         return errors.PullStalled(
@@ -188,9 +194,7 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) ->
             "the source. What was fetched stays there for the next run.",
             url=url,
         )
-    risk = (
-        "" if phase.downloading else ", and the server was not downloading but preparing or verifying when it was cut"
-    )
+    risk = "" if phase.downloading else _RISK
     if phase.verifying:
         risk += f". It goes on verifying, and trusts these blobs in a pull that begins before that has ended: wait {phase.verification:.0f} s"
     return errors.PullTimeout(

@@ -48,7 +48,7 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
         "update the server, or declare an older tag of the model",
     ),
     (
-        re.compile(r"pull model manifest: 429"),
+        re.compile(r"(^|: )429: "),
         SourceBusy,
         "the source limits the rate; run again later or use a mirror",
     ),
@@ -64,7 +64,7 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
         "of the Ollama server",
     ),
     (
-        re.compile(r"realm host|unauthorized|pull model manifest: 40[0-9]"),
+        re.compile(r"realm host|unauthorized|pull model manifest: 40[0-3]|^40[13]: "),
         SourceRefused,
         "the source wants a login that Ollama cannot give, or the model is gated; use a source that serves it openly",
     ),

@@ -61,6 +61,9 @@ FAULTS = {
     "cut": ({"kind": "drop", "request": "manifest", "after": -1}, "PullFailed"),
     "blob gone": ({"kind": "status", "request": "blob_head", "status": 404}, "SourceUnusable"),
     "blob trouble": ({"kind": "status", "request": "blob_head", "status": 500}, "SourceFailed"),
+    "blob rate": ({"kind": "status", "request": "blob_head", "status": 429}, "SourceBusy"),
+    "blob login": ({"kind": "status", "request": "blob_head", "status": 401}, "SourceRefused"),
+    "blob refused": ({"kind": "status", "request": "blob_head", "status": 403}, "SourceRefused"),
     "no location": ({"kind": "no-location", "request": "blob_get"}, "SourceUnusable"),
     "redirect": (
         {"kind": "redirect", "request": "blob_get", "status": 302, "location": "http://[::1]"},
