@@ -82,6 +82,7 @@ def play(tmp_path, standin, model_registry, request):
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(request.config.rootpath / ".build/collections"),
         "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_STRATEGY": getattr(request, "param", "linear"),
         "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
     }
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-vvv", "-i", "hosts.yml", "play.yml"]
@@ -89,7 +90,8 @@ def play(tmp_path, standin, model_registry, request):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    tasks = {part.partition("]")[0]: part for part in done.stdout.split("\nTASK [")[1:]}
+    head, *parts = done.stdout.split("\nTASK [")
+    tasks = {"": head, **{part.partition("]")[0]: part for part in parts}}
     left = [
         path for folder in (".ansible_async", ".ansible/tmp") for path in (home / folder).rglob("*") if path.is_file()
     ]
@@ -131,3 +133,16 @@ def test_a_play_with_pulls(play, model_registry):
     for result in results.values():
         assert not re.search("_progress_file|_defer|_offers", json.dumps(result))
         assert not {"ansible_job_id", "results_file", "finished", "started", "work_due"} & set(result)
+
+
+@pytest.mark.parametrize("play", ["free"], indirect=True)
+def test_the_strategy_free_shows_and_returns_the_same(play, model_registry):
+    results, tasks = play
+    # It names a task when its result comes, so that the lines of one stand below the one before.
+    shown = "".join(tasks.values())
+    line = rf"^\[h1\] {re.escape(model_registry.host)}/library/slow:latest: \d+ %, \S+ \S+ of 488 kB"
+    assert re.search(line, shown, re.MULTILINE)
+    assert not re.search(r"^\[h1\] \S+/library/(secret|silent)", shown, re.MULTILINE)
+    changed = {name: result["changed"] for name, result in results.items()}
+    assert changed == {"pulled": True, "again": False, "nobody": False, "secret": True, "silent": True}
+    assert results["nobody"]["error_kind"] == "SourceNotFound"
