@@ -27,12 +27,13 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress impor
     Pull,
     describe,
     parse_progress,
+    seconds_left,
 )
 
 display = Display()
 
-#: Seconds to the first look. Later ones come after a share of the time gone by, so that the end is seen in time: late by
-#: no more than that share of the work.
+#: The least seconds between two looks. Where it is known how long the pulls will take, the next look comes at half of
+#: that, else after a share of the time gone by: so the end is seen soon, with few looks on the way.
 FIRST_LOOK = 0.5
 SHARE = 0.03
 #: Seconds for which a lost connection is tried again.
@@ -108,14 +109,14 @@ class ActionModule(ActionBase):
         folder = posixpath.dirname(job["results_file"])
         watch = Watch(job["ansible_job_id"], folder, posixpath.join(folder, name), limit)
         result = self._until_end(watch, screen, variables)
-        self._clean_up(watch, variables)
+        self._clean_up(watch)
         return result
 
     def _until_end(self, watch: Watch, screen: Screen, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the work until it has ended, however often the connection is lost meanwhile."""
         lost_since: float | None = None
         while True:
-            time.sleep(watch.pause(screen.gap))
+            time.sleep(watch.pause(screen.due_in(time.monotonic()), screen.left))
             try:
                 result = self._look(watch, screen, variables)
             except AnsibleError as exc:
@@ -148,11 +149,10 @@ class ActionModule(ActionBase):
         if progress:
             watch.pid = progress.pid
             screen.show(progress, time.monotonic())
-        watch.left = NO_FILE not in lines
         gone = NO_PROCESS in lines
-        if watch.left and not gone and not watch.overdue:
+        if NO_FILE not in lines and not gone and not watch.overdue:
             return None
-        status = self._status(watch, variables, "status")
+        status = self._status(watch, variables)
         if status.get("finished"):
             return watch.result(status)
         if "finished" not in status:
@@ -161,11 +161,11 @@ class ActionModule(ActionBase):
             return {"failed": True, "changed": False, "error_kind": "JobLost", "msg": watch.lost()}
         return None
 
-    def _status(self, watch: Watch, variables: dict[str, Any], mode: str) -> dict[str, Any]:
+    def _status(self, watch: Watch, variables: dict[str, Any]) -> dict[str, Any]:
         return dict(
             self._execute_module(
                 module_name="ansible.builtin.async_status",
-                module_args={"jid": watch.job, "_async_dir": watch.folder, "mode": mode},
+                module_args={"jid": watch.job, "_async_dir": watch.folder, "mode": "status"},
                 task_vars=variables,
             )
         )
@@ -175,12 +175,10 @@ class ActionModule(ActionBase):
         answer = ActionBase._low_level_execute_command(self, command, sudoable=True)
         return str(answer.get("stdout") or "").splitlines()
 
-    def _clean_up(self, watch: Watch, variables: dict[str, Any]) -> None:
+    def _clean_up(self, watch: Watch) -> None:
         """Remove what the job left; the result is there already, so that a failure is no failure of the task."""
         try:
-            self._status(watch, variables, "cleanup")
-            if watch.left:
-                self._shell(f"rm -f {shlex.quote(watch.path)} {shlex.quote(watch.path + '.new')}")
+            self._shell(f"rm -f {' '.join(shlex.quote(path) for path in watch.files())}")
         except AnsibleError as exc:
             display.vvv(f"{watch.folder}/{watch.job} was not removed: {exc}")
 
@@ -205,14 +203,21 @@ class Watch:
         self.job, self.folder, self.path, self.limit = job, folder, path, limit
         #: the process that writes the progress file, once it is known
         self.pid = 0
-        #: whether the progress file was there at the last look
-        self.left = False
         self._began = time.monotonic()
         self._waiting_since: float | None = None
 
-    def pause(self, longest: float) -> float:
-        """Return the seconds to the next look."""
-        return min(longest, max(FIRST_LOOK, SHARE * (time.monotonic() - self._began)))
+    def pause(self, longest: float, left: float | None) -> float:
+        """Return the seconds to the next look.
+
+        :param longest: seconds to the next line
+        :param left: seconds that the work will still take, ``None`` if that is not known
+        """
+        guess = SHARE * (time.monotonic() - self._began) if left is None else left / 2
+        return max(FIRST_LOOK, min(longest, guess))
+
+    def files(self) -> tuple[str, ...]:
+        """Return what a job can leave on the host."""
+        return (posixpath.join(self.folder, self.job), self.path, f"{self.path}.new")
 
     def command(self) -> str:
         """Return the shell command of one look; it always prints something."""
@@ -256,12 +261,18 @@ class Screen:
     """
 
     def __init__(self, host: str, gap: float, *, silent: bool = False) -> None:
-        self.gap = gap
+        self._gap = gap
         self._host = host
         self._silent = silent
         self._due = time.monotonic() + gap
         self._paces: dict[str, Pace] = {}
         self._shown: dict[str, tuple[Pull, float]] = {}
+        #: seconds that what is under way will still take, ``None`` if that is not known
+        self.left: float | None = None
+
+    def due_in(self, now: float) -> float:
+        """Return the seconds to the next line."""
+        return self._due - now
 
     def show(self, progress: Progress, now: float) -> None:
         """Take note of the progress; show it if a line is due."""
@@ -269,12 +280,15 @@ class Screen:
             pace = self._paces.setdefault(pull.model, Pace())
             if pull.step == PULLING:
                 pace.feed(pull.at, pull.got)
+        ends = [seconds_left(pull, self._paces[pull.model].rate) for pull in progress.pulls]
+        known = [end for end in ends if end is not None]
+        self.left = max(known) if known and len(known) == len(ends) else None
         if now < self._due:
             return
-        self._due = now + self.gap
+        self._due = now + self._gap
         for pull in progress.pulls:
             before, when = self._shown.get(pull.model, (None, now))
-            if pull != before or now - when >= QUIET * self.gap:
+            if pull != before or now - when >= QUIET * self._gap:
                 self._shown[pull.model] = (pull, now)
                 self.say(describe(pull, self._paces[pull.model].rate))
 

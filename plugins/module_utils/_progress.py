@@ -225,6 +225,13 @@ class Pace:
         return (after - before) / (ended - began) if ended - began >= 1 else None
 
 
+def seconds_left(pull: Pull, rate: float | None) -> float | None:
+    """Return how long a pull will still take at a rate of bytes per second, ``None`` if that cannot be told."""
+    if pull.step != PULLING or not pull.total or rate is None or rate < 1:
+        return None
+    return (pull.total - pull.done) / rate
+
+
 def describe(pull: Pull, rate: float | None) -> str:
     """Return one line for a pull: model, percent, bytes, rate and time left, or the step that has no bytes.
 
@@ -233,12 +240,12 @@ def describe(pull: Pull, rate: float | None) -> str:
     name = pull.model if pull.count == 1 else f"{pull.model} ({pull.number} of {pull.count})"
     if pull.step != PULLING or not pull.total:
         return f"{name}: {pull.step}"
-    left = pull.total - pull.done
     parts = [f"{100 * pull.done // pull.total} %", f"{human_bytes(pull.done)} of {human_bytes(pull.total)}"]
     if rate is not None:
         parts.append(f"{human_bytes(rate)}/s")
-        if rate >= 1 and left:
-            parts.append(f"{human_time(left / rate)} left")
+        left = seconds_left(pull, rate)
+        if left:
+            parts.append(f"{human_time(left)} left")
     return f"{name}: {', '.join(parts)}"
 
 

@@ -32,7 +32,10 @@ def file_with(*pulls):
 
 
 class Host:
-    """Answers in order: `direct` to the module, `looks` to the shell, `states` to async_status; an exception is raised."""
+    """Answers in order: `direct` to the module, `looks` to the shell, `states` to async_status; an exception is raised.
+
+    `looks` can be a function of the seconds gone by.
+    """
 
     def __init__(self, monkeypatch, **task):
         self.now = 1000.0
@@ -65,7 +68,7 @@ class Host:
             assert (module_name, arguments["_async_dir"]) == ("ansible.builtin.async_status", "/root/.ansible_async")
             assert (arguments["jid"], self.task.async_val) == ("j1.2", 0)
             self.calls.append(arguments["mode"])
-            return {"erased": "x"} if arguments["mode"] == "cleanup" else take(self.states)
+            return take(self.states)
         if wrap_async:
             self.calls.append(("background", self.task.async_val, arguments))
             return dict(RUNNING, changed=True)
@@ -74,7 +77,7 @@ class Host:
 
     def shell(self, command):
         self.commands.append(command)
-        return take(self.looks)
+        return self.looks(self.now - 1000) if callable(self.looks) else take(self.looks)
 
 
 def take(answers):
@@ -138,13 +141,15 @@ def test_long_work_is_watched_to_its_end(host, result, yes):
     one.states = [RUNNING, finished(result, yes)]
     assert one.run() == result
     kinds = [call[0] if isinstance(call, tuple) else call for call in one.calls]
-    assert kinds == ["direct", "background", "status", "status", "cleanup"]
+    assert kinds == ["direct", "background", "status", "status"]
     _kind, limit, arguments = one.calls[1]
     assert (limit, one.task.async_val, arguments["name"], arguments["_offers"]) == (7501, 0, "m", {"m": {}})
     folder, _slash, name = arguments["_progress_file"].rpartition("/")
     assert folder == "~/.ansible_async"
     assert f"/root/.ansible_async/{name}" in one.commands[0]
     assert "kill -0 77" in one.commands[1]
+    path = f"/root/.ansible_async/{name}"
+    assert one.commands[-1] == f"rm -f /root/.ansible_async/j1.2 {path} {path}.new"
 
 
 def test_a_background_that_cannot_be_started(host, monkeypatch):
@@ -176,7 +181,7 @@ def test_a_connection_that_stays_lost_makes_the_host_unreachable(host):
     with pytest.raises(AnsibleConnectionFailure, match="The work goes on there"):
         one.run()
     assert 300 < one.now - 1000 < 330
-    assert "cleanup" not in one.calls
+    assert not [command for command in one.commands if command.startswith("rm ")]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_a_process_that_vanished(host, state, words):
     assert (result["failed"], result["error_kind"]) == (True, "JobLost")
     assert words in result["msg"]
     assert not JOB_KEYS & set(result)
-    assert one.commands[-1].startswith("rm -f /root/.ansible_async/alchemorsel-")
+    assert one.commands[-1].startswith("rm -f /root/.ansible_async/j1.2 /root/.ansible_async/alchemorsel-")
 
 
 def test_work_that_never_ends_has_a_deadline(host):
@@ -205,45 +210,62 @@ def test_work_that_never_ends_has_a_deadline(host):
     assert 7501 < one.now - 1000 < 7700
 
 
+@pytest.mark.parametrize("seconds", [20, 60, 600])
+def test_the_end_is_seen_at_once_with_few_looks(host, seconds):
+    one, looks = host(), []
+
+    def look(at):
+        looks.append(at)
+        return progressing(seconds, total=seconds)(at)
+
+    one.looks = look
+    assert one.run() == RESULT
+    assert looks[-1] - seconds <= ollama_model.FIRST_LOOK
+    assert len(looks) <= 20 + seconds / 5
+
+
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 
-def progressing(seconds):
-    """Looks at a pull that fetches 1 MB a second."""
-    return [file_with(dataclasses.replace(PULL, done=n * 10**6, got=n * 10**6, at=float(n))) for n in range(seconds)]
+def progressing(seconds, total=100):
+    """A pull that fetches 1 MB a second, seen for so long."""
+
+    def look(at):
+        pull = dataclasses.replace(PULL, done=int(at * 10**6), got=int(at * 10**6), total=total * 10**6, at=at)
+        return file_with(pull) if at < seconds else ["no file"]
+
+    return look
 
 
 def test_a_line_each_interval(host):
     one = host(args={"name": "m", "progress_interval": 2})
-    one.looks = [*progressing(12), ["no file"]]
+    one.looks = progressing(7)
     one.run()
     assert one.shown == [
-        f"[h1] m:latest: {n} %, {n}.0 MB of 100 MB, 1.0 MB/s, 1 min {40 - n} s left".replace("0 %, 0.0 MB", "0 %, 0 B")
-        for n in (3, 7)
-    ] + ["[h1] m:latest: 11 %, 11 MB of 100 MB, 1.0 MB/s, 1 min 29 s left"]
+        f"[h1] m:latest: {n} %, {n}.0 MB of 100 MB, 1.0 MB/s, 1 min {40 - n} s left" for n in (2, 4, 6)
+    ]
 
 
 def test_two_pulls_at_once(host):
     """Each has its line, its own rate, and its number; the one that waits for its verification is told apart."""
     one = host(args={"name": ["a", "b", "c"], "progress_interval": 2})
-    looks = []
-    for second in range(12):
-        first = dataclasses.replace(
-            PULL, model="a:1", count=3, done=second * 10**6, got=second * 10**6, at=float(second)
-        )
+
+    def look(at):
+        first = dataclasses.replace(PULL, model="a:1", count=3, done=int(at * 10**6), got=int(at * 10**6), at=at)
         third = dataclasses.replace(first, model="c:7b", number=3, done=2 * first.done, got=2 * first.got)
-        if second > 6:
+        if at > 3:
             first = dataclasses.replace(first, step="verifying sha256 digest")
-        looks.append(file_with(first, third))
-    one.looks = [*looks, ["no file"]]
+        return file_with(first, third) if at < 7 else ["no file"]
+
+    one.looks = look
     one.run()
     assert one.shown == [
-        "[h1] a:1 (1 of 3): 3 %, 3.0 MB of 100 MB, 1.0 MB/s, 1 min 37 s left",
-        "[h1] c:7b (3 of 3): 6 %, 6.0 MB of 100 MB, 2.0 MB/s, 47 s left",
+        "[h1] a:1 (1 of 3): 2 %, 2.0 MB of 100 MB, 1.0 MB/s, 1 min 38 s left",
+        "[h1] c:7b (3 of 3): 4 %, 4.0 MB of 100 MB, 2.0 MB/s, 48 s left",
         "[h1] a:1 (1 of 3): verifying sha256 digest",
-        "[h1] c:7b (3 of 3): 14 %, 14 MB of 100 MB, 2.0 MB/s, 43 s left",
+        "[h1] c:7b (3 of 3): 8 %, 8.0 MB of 100 MB, 2.0 MB/s, 46 s left",
         "[h1] a:1 (1 of 3): verifying sha256 digest",
-        "[h1] c:7b (3 of 3): 22 %, 22 MB of 100 MB, 2.0 MB/s, 39 s left",
+        "[h1] c:7b (3 of 3): 12 %, 12 MB of 100 MB, 2.0 MB/s, 44 s left",
     ]
 
 
@@ -259,7 +281,7 @@ def test_a_line_that_stays_the_same_is_rare(host):
 @pytest.mark.parametrize("task", [{"no_log": True}, {"args": {"name": "m", "progress": False}}])
 def test_nothing_is_shown(host, task):
     one = host(**task)
-    one.looks = [*progressing(60), LOST, ["no file"]]
+    one.looks = [*[file_with(PULL)] * 60, LOST, ["no file"]]
     one.run()
     assert one.shown == []
 
