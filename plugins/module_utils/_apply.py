@@ -32,7 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import He
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, Limits, Report
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, PullLimits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
@@ -108,7 +108,7 @@ class Executor:
         *,
         insecure: Callable[[ModelName], bool],
         store_path: str | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: PullLimits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
         parallel: int = 1,

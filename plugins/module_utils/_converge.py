@@ -20,7 +20,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported impor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ProgressFile
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import PullLimits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._quick import NOTHING_SEEN, Look
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import Record, default_directory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
@@ -160,7 +160,7 @@ def _carry_out(
         raise _together(outcome.failures)
 
 
-def longest(plan: Plan, limits: Limits, timeout: float) -> float:
+def longest(plan: Plan, limits: PullLimits, timeout: float) -> float:
     """Return the seconds after which a run has surely ended: its pulls' limits, and some requests around each action."""
     imports = sum(limits.pull_timeout + 3 * create_limit(action.bytes) for action in plan.imports)
     return len(plan.fetches) * limits.pull_timeout + imports + (len(plan.actions) + 1) * 10 * timeout

@@ -23,7 +23,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress impor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     DEFAULT_LIMITS,
     Clock,
-    Limits,
+    PullLimits,
     Report,
     pull,
 )
@@ -46,7 +46,7 @@ class Fetcher:
         live: Live,
         *,
         insecure: Callable[[ModelName], bool],
-        limits: Limits = DEFAULT_LIMITS,
+        limits: PullLimits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
     ) -> None:

@@ -8,7 +8,6 @@ What a model's run tells is judged in `_run.py`, what the host tells in `_witnes
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +25,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts impor
     Check,
     failed,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import parse_version, version_numbers
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedModel:
     """A declared model and, optionally, the digest (`sha256:<hex>`) that it must have."""
 
     name: ModelName
@@ -89,15 +89,12 @@ def check_first_request(url: str, seconds: float, limit: float, error: errors.Ol
     return [*(held[name] for name in before), failed_request(step, error)]
 
 
-def version_key(text: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: `0.32.15-rc1` -> (0, 32, 15); () if there are none."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
-    return tuple(int(part) for part in match.group(1).split(".")) if match else ()
-
-
 def check_version(version: str, floor: str) -> Check:
-    if version_key(version) < version_key(floor):
-        reason = f"Ollama {version} is older than {floor}"
+    """Judge the version that the server says; one that says none has not shown that it is new enough."""
+    numbers, least = parse_version(version), version_numbers(floor)
+    if (numbers or ()) < least and any(least):
+        unknown = f"the server says version '{version}', so it is unknown whether it is at least {floor}"
+        reason = f"Ollama {version} is older than {floor}" if numbers else unknown
         return failed("version", "old_version", reason, value=version, threshold=floor)
     return Check("version", OK, f"Ollama {version}", value=version, threshold=floor)
 
@@ -118,7 +115,7 @@ def find_model(name: ModelName, models: list[dict[str, Any]]) -> dict[str, Any] 
     return next((entry for entry in models if same_model(name, entry)), None)
 
 
-def wanted_models(declared: list[Any]) -> list[Wanted]:
+def wanted_models(declared: list[Any]) -> list[WantedModel]:
     """Read the option `models`: names, or dictionaries as ollama_model takes them; those to be absent are left out.
 
     :raises InvalidInput: for anything else, an invalid name or an invalid digest
@@ -131,11 +128,13 @@ def wanted_models(declared: list[Any]) -> list[Wanted]:
         if item.get("state") == "absent":
             continue
         digest = item.get("digest")
-        wanted.append(Wanted(parse_name(item["name"]), parse_digest(str(digest)) if digest else None))
+        wanted.append(WantedModel(parse_name(item["name"]), parse_digest(str(digest)) if digest else None))
     return wanted
 
 
-def check_model(wanted: Wanted, listed: dict[str, Any] | None, show_error: errors.OllamaError | None = None) -> Check:
+def check_model(
+    wanted: WantedModel, listed: dict[str, Any] | None, show_error: errors.OllamaError | None = None
+) -> Check:
     """Judge one declared model by its entry in tags and by what show said (None: it answered)."""
     target = wanted.name.short
     if listed is None:

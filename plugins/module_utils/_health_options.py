@@ -18,8 +18,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Places, check_places
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._probe import LEVELS, Question
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._run import MAX_TOKENS, PROMPT, Limits
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import FLOOR
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._run import MAX_TOKENS, PROMPT, RunLimits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import FLOOR, version_numbers
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._witness import WITNESSES
 
 LONGEST_PROMPT = 4000
@@ -71,7 +71,7 @@ def outside_argument_spec() -> dict[str, dict[str, Any]]:
 def question_from_params(params: dict[str, Any]) -> Question:
     """Return the question; raises InvalidInput for options that cannot work."""
     _check_numbers(params)
-    if not health.version_key(params["min_version"]):
+    if not version_numbers(params["min_version"]):
         raise InvalidInput(f"min_version is '{params['min_version']}'; wanted a version such as {FLOOR}")
     return Question(
         level=params["level"],
@@ -83,7 +83,7 @@ def question_from_params(params: dict[str, Any]) -> Question:
         min_free=params["min_free"],
         inference_models=tuple(parse_name(name) for name in params["inference_models"]),
         allow_load=params["allow_load"],
-        limits=Limits(
+        limits=RunLimits(
             load_timeout=params["load_timeout"],
             max_seconds=params["max_seconds"],
             max_first_token_seconds=params["max_first_token_seconds"],

@@ -12,9 +12,10 @@ import re
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import find_model, version_key
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import find_model
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import Check, Number, failed
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import parse_version
 
 # An expiry this far away is a pin (keep_alive below 0 gives a date in about 292 years).
 PINNED_SECONDS = 10 * 365 * 24 * 3600
@@ -136,6 +137,6 @@ def runner_options(entry: dict[str, Any] | None, shown: dict[str, Any], version:
     trained = next(
         (value for key, value in (shown.get("model_info") or {}).items() if key.endswith(".context_length")), None
     )
-    if context == trained and (version_key(version) < (0, 30) or is_embedding_only(shown)):
+    if context == trained and ((parse_version(version) or ()) < (0, 30) or is_embedding_only(shown)):
         return {}
     return {"num_ctx": context}

@@ -4,7 +4,8 @@
 
 """What interrupted runs left for models that nobody declares any more, and what becomes of it. Pure.
 
-For a declared model the plan itself does it. The names of such left-overs do not tell whose they are; they are made
+For a declared model the plan itself removes it; but where it is the digest to which a model is pinned, the model gets that
+back, since the source may not serve it any more. The names of such left-overs do not tell whose they are; they are made
 again from the names that the server has.
 """
 
@@ -28,6 +29,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 
 _LABEL = re.compile(r"[0-9a-f]{32}")
 
@@ -47,11 +50,15 @@ def left_over(
         return [], []
     declared = {make(item.name).key for item in desired for make in (guard_name, new_name, hold_name)}
     owners = {guard_name(model.name).key: model for model in held.values() if not model.name.internal}
+    pins = {guard_name(item.name).key: item for item in desired if item.state != ABSENT and item.digest}
     removed: list[Action] = []
     kept: list[Action] = []
     texts: list[str] = []
     for key, model in internal.items():
-        owner = owners.get(key)
+        owner, pin = owners.get(key), pins.get(key)
+        if pin and pin.digest == model.digest and key not in broken and (owner is None or owner.digest != pin.digest):
+            name, before = (owner.name, owner.digest) if owner else (pin.name, None)
+            kept.append(_restore(name, before, model, "an interrupted run has kept the digest to which it is pinned"))
         if key in declared or not _LABEL.fullmatch(model.name.model):
             continue
         if model.name.tag in (NEW, HOLD):
@@ -63,7 +70,9 @@ def left_over(
             )
         elif model.name.tag == GUARD and owner is not None:
             if owner.digest != model.digest:
-                kept.append(_restore(owner, model))
+                kept.append(
+                    _restore(owner.name, owner.digest, model, "an interrupted run left another digest in its place")
+                )
             kept.append(_cleanup(model, f"left over from an interrupted run for {owner.name}"))
         elif model.name.tag == GUARD and rules.exclusive and rules.prune_local:
             kept.append(_cleanup(model, "left over from an interrupted run, and its model is not there any more"))
@@ -85,16 +94,9 @@ def settled(held: Mapping[str, Held], actions: Sequence[Action]) -> dict[str, He
     return {**held, **again}
 
 
-def _restore(owner: Held, guard: Held) -> Action:
-    return Action(
-        RESTORE,
-        owner.name,
-        "an interrupted run left another digest in its place",
-        digest_before=owner.digest,
-        digest_after=guard.digest,
-        bytes=guard.size,
-        source=guard.name,
-    )
+def _restore(name: ModelName, before: str | None, guard: Held, reason: str) -> Action:
+    after, size = guard.digest, guard.size
+    return Action(RESTORE, name, reason, digest_before=before, digest_after=after, bytes=size, source=guard.name)
 
 
 def _cleanup(model: Held, reason: str) -> Action:

@@ -22,7 +22,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _run as 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._certificate import check_certificate
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._cgroup import check_memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import Wanted
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import WantedModel
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Host, Places
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._trial import Trial, list_loaded
@@ -34,18 +34,18 @@ LIVE_CHECKS = ("tcp", "tls", "http", "api", "version", "certificate")
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be proven. Sizes in bytes; limits as in `Limits`."""
+    """What is to be proven. Sizes in bytes; limits as in `RunLimits`."""
 
     level: str = "ready"
     min_version: str = "0.17.1"
     min_certificate_days: int = 14
-    models: tuple[Wanted, ...] = ()
+    models: tuple[WantedModel, ...] = ()
     require_cloud_disabled: bool = False
     store_path: str | None = None
     min_free: int = 0
     inference_models: tuple[ModelName, ...] = ()
     allow_load: bool = False
-    limits: run.Limits = field(default_factory=run.Limits)
+    limits: run.RunLimits = field(default_factory=run.RunLimits)
     places: Places = field(default_factory=Places)
 
 
@@ -156,7 +156,7 @@ def _infer(client: OllamaClient, question: Question, report: Report, host: Host,
             about = shown.get(name.key) or client.show(name.short, fresh=True)
         except errors.OllamaError as error:
             listed = health.find_model(name, report.models)
-            report.checks.append(health.check_model(Wanted(name), listed, error))
+            report.checks.append(health.check_model(WantedModel(name), listed, error))
             continue
         trial = Trial(client, name, report.models, about, report.version or "", question.limits, host)
         checks, measured = trial.carry_out(question.allow_load, loaded if number == 0 else None)

@@ -33,7 +33,7 @@ class Puller(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class PullLimits:
     """Bounds of one pull.
 
     :param pull_timeout: seconds for the whole pull, all attempts and pauses together
@@ -46,7 +46,7 @@ class Limits:
     retries: int = 5
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = PullLimits()
 
 
 @dataclass
@@ -114,7 +114,7 @@ def pull(
     model: str,
     *,
     insecure: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: PullLimits = DEFAULT_LIMITS,
     report: Report | None = None,
     clock: Clock | None = None,
     until: float | None = None,
@@ -161,7 +161,7 @@ def _attempt(
     insecure: bool,
     phase: Phase,
     deadline: float,
-    limits: Limits,
+    limits: PullLimits,
     report: Report | None,
     clock: Clock,
 ) -> None:
@@ -187,7 +187,7 @@ _RISK = (
 )
 
 
-def _too_late(model: str, url: str, phase: Phase, over: bool, limits: Limits) -> errors.PullFailed:
+def _too_late(model: str, url: str, phase: Phase, over: bool, limits: PullLimits) -> errors.PullFailed:
     if not over and phase.downloading:
         return errors.PullStalled(
             f"pull of {model} stalled: no byte for {limits.stall_timeout:g} s; check the way from the Ollama server to "

@@ -42,7 +42,6 @@ _STATES = (PRESENT, ABSENT)
 #: Options that ask for more than names. Limits of work that is not due are only looked at for whether they can be at all.
 _MORE = (
     "exclusive",
-    "store_path",
     "verify",
     "registry_mirror",
     "registry_ca_path",
@@ -115,13 +114,28 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     asked = time.time()
     tags = _listed(url, params)
     held = held_models(tags or [])
-    if tags is None or not as_declared(wanted, held):
+    if tags is None or not as_declared(wanted, held) or not _is_whole(params["store_path"], held):
         return Look(tags=tags, asked=asked)
     models = held.values()
     result: dict[str, Any] = {"changed": False, "models": model_results(models), "actions": [], "kept": []}
     if diff:
         result["diff"] = diff_of(models, models)
     return Look(result, tags, asked)
+
+
+def _is_whole(store_path: str | None, held: Mapping[str, Held]) -> bool:
+    """Tell whether the store has the models that the server lists, no other ones, and all their files."""
+    if store_path is None:
+        return True
+    # Late: it is as much to compile as all of this file
+    from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import read_contents
+
+    try:
+        contents = read_contents(store_path)
+    except errors.InvalidInput:
+        return False
+    broken = any(model.problem or contents.bad(model.blobs) for model in contents.models.values())
+    return not broken and contents.models.keys() == held.keys()
 
 
 def _listed(url: str, params: Mapping[str, Any]) -> list[dict[str, Any]] | None:

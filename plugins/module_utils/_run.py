@@ -28,7 +28,7 @@ DURATIONS = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What a model is asked, and what its run is held to: seconds, tokens (per second); None: not judged."""
 
     load_timeout: float = 300.0
@@ -99,7 +99,7 @@ def without_reload(run: Measurement) -> Measurement:
     )
 
 
-def judge_run(run: Measurement, limits: Limits, text: str = "") -> list[Check]:
+def judge_run(run: Measurement, limits: RunLimits, text: str = "") -> list[Check]:
     """Return the checks of a run that ended with an answer, but for the GPU; `text` is what the model wrote."""
     model = run.model
     if run.load_seconds is None:

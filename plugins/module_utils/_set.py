@@ -39,7 +39,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Limits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import PullLimits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Manifest, Registry
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import (
     NO_CARE,
@@ -55,7 +55,7 @@ class Wanted:
 
     desired: tuple[Desired, ...]
     rules: Rules = field(default_factory=Rules)
-    limits: Limits = field(default_factory=Limits)
+    limits: PullLimits = field(default_factory=PullLimits)
     allow_vulnerable: bool = False
     #: how many models may be fetched at the same time
     parallel: int = 1
@@ -123,7 +123,7 @@ def wanted_from_params(params: Mapping[str, Any]) -> Wanted:
         prune_local=params["prune_local"],
         mirror=parse_mirror(params["registry_mirror"]),
     )
-    limits = Limits(params["pull_timeout"], params["stall_timeout"], params["retries"])
+    limits = PullLimits(params["pull_timeout"], params["stall_timeout"], params["retries"])
     return Wanted(
         tuple(desired),
         rules,

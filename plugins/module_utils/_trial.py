@@ -62,7 +62,7 @@ class Trial:
         tags: list[dict[str, Any]],
         about: dict[str, Any],
         version: str,
-        limits: run.Limits,
+        limits: run.RunLimits,
         host: Host,
     ) -> None:
         self.client = client

@@ -18,7 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import He
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, Limits, Report
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, PullLimits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import SourceFile
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import take_place
 
@@ -37,7 +37,7 @@ class Importer:
     :param report: called with model and status line of an upload or a creation
     """
 
-    def __init__(self, live: Live, *, limits: Limits, report: Report | None, clock: Clock) -> None:
+    def __init__(self, live: Live, *, limits: PullLimits, report: Report | None, clock: Clock) -> None:
         self._live = live
         self._limits = limits
         self._report = report

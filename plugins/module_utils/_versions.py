@@ -16,13 +16,18 @@ FLOOR = "0.17.1"
 SURVIVES_OTHER_WEIGHTS = (0, 30, 0)
 
 
-def parse_version(text: str) -> tuple[int, int, int] | None:
-    """Return the three numbers of a version such as ``0.32.15`` or ``0.33.0-rc2``; ``None`` if it has none.
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: ``0.33.0-rc2`` -> (0, 33, 0); () if there are none."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+def parse_version(text: str) -> tuple[int, ...] | None:
+    """Return the numbers of the version that a server says; ``None`` if it says none.
 
     ``0.0.0`` is what a server says that was built without a version, and so is none either.
     """
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
-    numbers = (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+    numbers = version_numbers(text)
     return numbers if any(numbers) else None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import machine, memory, noop, pulls, updates
 from .figures import Line, NotRun
+from .record import Run, dumped, loaded, merged
 from .scale import FULL, QUICK, Scale
 from .table import Part, as_csv, cells, page
 from .world import World
@@ -62,42 +63,48 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
-    parser.add_argument("--out", type=Path, help="folder for the page; docs for a full run, else .build/bench")
+    parser.add_argument("--out", type=Path, help="folder for the page: docs, with --quick .build/bench")
     parser.add_argument("--runs", type=int, help="pairs of each comparison")
     options = parser.parse_args(argv)
     scale = QUICK if options.quick else FULL
+    out = options.out or Path(".build/bench" if options.quick else "docs")
     if options.runs:
         scale = replace(scale, runs=options.runs, slow_runs=options.runs)
-    full = scale is FULL and options.only == list(CASES)
-    out = options.out or Path("docs" if full else ".build/bench")
     about, began = machine.describe(), time.monotonic()
     about["Pairs of runs"] = f"{scale.runs}, {scale.slow_runs} where one takes minutes"
     about["Load average at the beginning"] = machine.load()
-    lines: list[Line | NotRun] = []
+    cases: dict[str, list[Line | NotRun]] = {}
     for name in options.only:
         print(f"-> {name}", flush=True)
+        cases[name] = []
         with tempfile.TemporaryDirectory(prefix="alchemorsel-bench-") as directory:
             for line in CASES[name](World(Path(directory)), scale):
-                lines.append(line)
+                cases[name].append(line)
                 print("   " + " | ".join(cells(line)), flush=True)
     about["Load average at the end"] = machine.load()
     about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
-    write(out, about, lines)
+    write(out, Run(about, cases))
+    lines = [line for found in cases.values() for line in found]
     missed = [line.what for line in lines if isinstance(line, Line) and line.held is False]
     print(f"{out / 'benchmarks.md'}: {len(lines)} lines" + "".join(f"\nmissed: {what}" for what in missed))
     return int(bool(missed))
 
 
-def write(out: Path, about: dict[str, str], lines: list[Line | NotRun]) -> None:
-    """Write page and CSV files, and remove CSV files of earlier runs."""
+def write(out: Path, latest: Run) -> None:
+    """Write page and CSV files of this run and of the cases of earlier ones that it has not measured anew."""
     folder = out / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "runs.json"
+    runs = merged(loaded(record.read_text(encoding="utf-8")) if record.exists() else [], latest)
+    record.write_text(dumped(runs), encoding="utf-8")
     for path in folder.glob("*.csv"):
         path.unlink()
+    found = {name: lines for run in runs for name, lines in run.cases.items()}
+    lines = [line for name in CASES for line in found.get(name, ())]
     for line in lines:
         if isinstance(line, Line):
             (folder / f"{line.case}.csv").write_text(as_csv(line), encoding="utf-8")
-    (out / "benchmarks.md").write_text(page(about, lines, LAYOUT), encoding="utf-8")
+    (out / "benchmarks.md").write_text(page(runs, lines, LAYOUT), encoding="utf-8")
 
 
 if __name__ == "__main__":

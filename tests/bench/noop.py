@@ -113,6 +113,9 @@ def breakdown(world: World, scale: Scale) -> Iterator[Line]:
             inventory = world.inventory(registry, servers, wanted=[registry.model(name) for name in names])
             ping = world.payload("rivals/ping.yml", inventory, "ping")
             ours = world.payload(OURS, inventory, "ollama_model", progress=False)
+            ours = ours.rename(ours.with_name("ollama_model-alone.py"))
+            store = str(servers[0].store.root)
+            with_store = world.payload(OURS, inventory, "ollama_model", progress=False, store_path=store)
             package = unpacked(ours)
             code = "ansible_collections.alchemorsel.ollama.plugins.modules.ollama_model"
             steps = {
@@ -121,6 +124,7 @@ def breakdown(world: World, scale: Scale) -> Iterator[Line]:
                 "with the module's code imported too": ["-c", imports(package, code)],
                 "with `requests` imported too": ["-c", imports(package, code, "requests")],
                 "the whole module, no-op": [str(ours)],
+                "the same with `store_path`, all files looked at": [str(with_store)],
                 "for comparison the whole of `ansible.builtin.ping`": [str(ping)],
             }
             python = world.python

@@ -24,7 +24,7 @@ class Scale:
     hosts: int = 20
     forks: int = 10
     seconds: int = 60
-    pull_bytes: int = 600 * MB
+    pull_bytes: int = 2 * GB
     memory_pull_bytes: int = 2 * GB
     upload_bytes: int = 10 * GB
     growth: tuple[int, ...] = (1, 20, 100, 200)

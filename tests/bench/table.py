@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .figures import Line, NotRun, Spread, spread
+from .record import Run
 
 HEAD = """# Benchmarks
 
@@ -32,9 +33,13 @@ class Part:
     text: str
 
 
-def page(machine: Mapping[str, str], lines: Sequence[Line | NotRun], layout: Sequence[Part]) -> str:
+def page(runs: Sequence[Run], lines: Sequence[Line | NotRun], layout: Sequence[Part]) -> str:
     """Return the page; a part without cases is left out."""
-    parts = [HEAD, "## The machine\n", *(f"* {key}: {value}" for key, value in machine.items())]
+    parts = [HEAD, "## The machine"]
+    for run in runs:
+        if len(runs) > 1:
+            parts.append(f"\n### Cases {', '.join(run.cases)}")
+        parts += ["", *(f"* {key}: {value}" for key, value in run.about.items())]
     for part in layout:
         inside = [line for line in lines if line.case.startswith(f"{part.prefix}-")]
         if inside:

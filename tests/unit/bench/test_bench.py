@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.figures import Line, NotRun, Spread, at_least, at_most, exponent, in_turns, spread
+from tests.bench.record import Run, dumped, loaded, merged
 from tests.bench.table import Part, as_csv, page, show, table
 
 FIGURES = st.floats(min_value=0.001, max_value=1e6)
@@ -110,13 +111,25 @@ def test_a_table_shows_held_missed_and_not_run():
     ]
 
 
+LAYOUT = (Part("noop", "N", "1"), Part("pull", "P", "2"), Part("memory", "M", "3"))
+
+
 def test_a_page_has_a_part_for_each_title_with_cases():
     lines = [Line("pull-a", "A", "s", (1.0,)), NotRun("memory-b", "B", "none")]
-    layout = (Part("noop", "N", "1"), Part("pull", "P", "2"), Part("memory", "M", "3"))
-    text = page({"Kernel": "6.1"}, lines, layout)
-    assert "* Kernel: 6.1" in text
+    text = page([Run({"Kernel": "6.1"}, {"pull": lines})], lines, LAYOUT)
+    assert "## The machine\n\n* Kernel: 6.1\n\n## P" in text
     assert text.index("## P\n\n2\n\n| Compared") < text.index("## M\n\n3\n\n| Compared")
     assert "## N" not in text
+
+
+def test_a_case_that_is_measured_anew_replaces_the_one_before():
+    before = Run({"Date": "1"}, {"pull": [Line("pull-a", "A", "s", (1.0,))], "noop": [NotRun("noop-a", "N", "none")]})
+    new = Run({"Date": "2"}, {"pull": [Line("pull-a", "A", "s", (2.0, 3.0), (4.0, 5.0), at_most(2), note="n")]})
+    runs = loaded(dumped(merged([before], new)))
+    assert runs == [Run({"Date": "1"}, {"noop": before.cases["noop"]}), new]
+    text = page(runs, [line for run in runs for lines in run.cases.values() for line in lines], LAYOUT)
+    assert text.index("### Cases noop\n\n* Date: 1") < text.index("### Cases pull\n\n* Date: 2")
+    assert merged(runs, Run({}, before.cases)) == [Run({}, before.cases)]
 
 
 @given(st.lists(st.tuples(FIGURES, FIGURES), min_size=1, max_size=5))

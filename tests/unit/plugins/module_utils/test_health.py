@@ -81,12 +81,21 @@ def test_an_error_without_remedy_gets_that_of_its_verdict():
         ("0.17.1-rc0", "0.17.1", "ok"),
         ("0.0.0", "0.17.1", "failed"),
         ("", "0.17.1", "failed"),
+        ("0.0.0", "0", "ok"),
+        ("0.1", "0.0.0", "ok"),
     ],
 )
 def test_version_floor(version, floor, status):
     check = health.check_version(version, floor)
     assert check.status == status
     assert check.verdict == ("old_version" if status == "failed" else None)
+
+
+@pytest.mark.parametrize("version", ["0.0.0", "", "dev"])
+def test_a_version_that_says_nothing_is_told_so(version):
+    assert health.check_version(version, "0.17.1").reason == (
+        f"the server says version '{version}', so it is unknown whether it is at least 0.17.1"
+    )
 
 
 def test_wanted_models_take_the_list_of_ollama_model():
@@ -124,7 +133,7 @@ def test_wanted_models_refuse_the_rest(entry, words):
     ],
 )
 def test_model(digest, listed, problem, word, reason):
-    check = health.check_model(health.Wanted(NAME, digest), listed, problem)
+    check = health.check_model(health.WantedModel(NAME, digest), listed, problem)
     assert (check.verdict, check.target) == (word, "Tiny-A:latest")
     assert check.status == ("failed" if word else "ok")
     assert reason in check.reason
@@ -132,7 +141,7 @@ def test_model(digest, listed, problem, word, reason):
 
 
 def test_a_digest_that_differs_is_told_with_both_sides():
-    check = health.check_model(health.Wanted(NAME, OTHER), LISTED)
+    check = health.check_model(health.WantedModel(NAME, OTHER), LISTED)
     assert (check.value, check.threshold) == (DIGEST, OTHER)
 
 

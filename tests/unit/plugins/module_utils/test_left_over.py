@@ -18,6 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Fault, Stock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
     Held,
     held_models,
@@ -116,6 +117,32 @@ def test_a_declared_model_is_handled_anyway():
         "delete",
         "a:latest",
     )
+
+
+@pytest.mark.parametrize("there", [{"A": NEW}, {}, {"A": NEW, new("a"): OTHER}])
+def test_a_pinned_digest_that_only_a_guard_has_comes_back(there):
+    """Its source serves another one by now."""
+    pinned, key = Desired(parse_name("a"), digest=OLD), parse_name("a").key
+    plan = plan_of({**there, guard("a"): OLD}, [pinned], {key: Offer(NEW, frozenset([NEW]))})
+    name = "A:latest" if there else "a:latest"
+    assert steps(plan)[0] == ("restore", name, there.get("A"), OLD)
+    assert {step[0] for step in steps(plan)[1:]} == {"cleanup"}
+    assert {name: model.digest for name, model in predict(server({**there, guard("a"): OLD}), plan).items()} == {
+        key: OLD
+    }
+
+
+def test_a_pin_is_not_given_what_is_broken_or_another_digest():
+    pinned, key = Desired(parse_name("a"), digest=OLD), parse_name("a").key
+    offers = {key: Offer(NEW, frozenset([NEW]))}
+    with pytest.raises(InvalidInput, match="its source serves"):
+        plan_of({"a": NEW, guard("a"): OTHER}, [pinned], offers)
+    models = server({"a": NEW, guard("a"): OLD})
+    stock = Stock(faults={guard_name(parse_name("a")).key: Fault(guard_name(parse_name("a")), "a blob is missing")})
+    with pytest.raises(InvalidInput, match="its source serves"):
+        plan_all([pinned], models, offers, Rules(), stock=stock)
+    # As it should be already
+    assert steps(plan_of({"a": OLD, guard("a"): OLD}, [pinned])) == [("cleanup", guard("a"), OLD, None)]
 
 
 def test_an_alias_follows_the_model_that_is_taken_back():

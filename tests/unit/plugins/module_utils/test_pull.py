@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, Limits, Phase, pull
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, Phase, PullLimits, pull
 
 BLOB = "sha256:" + "a" * 64
 SUCCESS = {"status": "success"}
@@ -81,7 +81,7 @@ def run(*scripts, **limits):
     server = FakeServer(time, *scripts)
     failure = None
     try:
-        pull(server, "m", clock=time.clock, limits=Limits(**limits))
+        pull(server, "m", clock=time.clock, limits=PullLimits(**limits))
     except errors.OllamaError as exc:
         failure = exc
     assert server.closed == len(server.requests)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,17 +18,18 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     hold_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import registry_from_params
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models, public
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import residences
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import (
     Result,
     wanted_from_params,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import NO_CARE
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import NO_CARE, take_stock
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -119,3 +123,61 @@ def test_what_it_takes_for_done_is_done(listing, entries, tags, options, diff):
     assert residences(wanted.desired) == ()
     whole = Result(before=public(held), after=public(held)).as_result(diff=diff)
     assert looked.result == whole
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+#: What can be wrong with a model on disk; with none of these it is whole.
+FAULTS = ["", "", "", "cut", "no blob", "no manifest", "not listed", "empty manifest"]
+
+
+def lay_out(root, name, fault):
+    """Write a model of one blob into a store."""
+    content = name.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    body = json.dumps({"layers": [{"digest": f"sha256:{digest}", "size": len(content)}]})
+    parsed = parse_listed(name)
+    manifest = root / "manifests" / parsed.host / parsed.namespace / parsed.model / parsed.tag
+    if fault != "no manifest":
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text("" if fault == "empty manifest" else body)
+    if fault != "no blob":
+        (root / "blobs" / f"sha256-{digest}").write_bytes(content[: -1 if fault == "cut" else None])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["a:latest", "b:1", "team/c:latest"]), st.sampled_from(FAULTS), max_size=3))
+@example({"a:latest": ""})
+@example({})
+def test_a_store_without_a_fault_is_no_work(listing, models):
+    tags = [{"name": name, "digest": "0" * 64, "size": 1} for name, fault in models.items() if fault != "not listed"]
+    listing.text = json.dumps({"models": tags})
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "blobs").mkdir()
+        for name, fault in models.items():
+            lay_out(root, name, fault)
+        declared = [{"name": tag["name"]} for tag in tags]
+        params = {
+            **defaults(),
+            "url": "http://127.0.0.1:1",
+            "models": declared,
+            "store_path": folder,
+            "min_free": 1 << 60,
+        }
+        looked = _quick.look(params, diff=True)
+        whole = not any(models.values())
+        event(f"{len(models)} models, {'whole' if whole else 'broken'}")
+        assert (looked.result is not None) == whole
+        if not whole:
+            return
+        wanted, held = wanted_from_params(params), held_models(listed(tags))
+        stock = take_stock(SimpleNamespace(url="no request"), wanted.care, wanted.desired, held)
+        plan = plan_all(wanted.desired, held, {}, wanted.rules, stock=stock)
+        assert (plan.actions, plan.kept, plan.warnings) == ((), (), ())
+
+
+def test_a_store_that_cannot_be_read_is_left_to_the_plan(listing, tmp_path):
+    listing.text = json.dumps({"models": []})
+    params = {**defaults(), "url": "http://127.0.0.1:1", "models": [], "store_path": str(tmp_path / "none")}
+    assert _quick.look(params, diff=False).result is None

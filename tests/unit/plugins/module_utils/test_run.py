@@ -27,7 +27,7 @@ RUN = run.Measurement(
 
 
 def judged(limits=None, text="", **fields):
-    checks = run.judge_run(replace(RUN, **fields), limits or run.Limits(), text)
+    checks = run.judge_run(replace(RUN, **fields), limits or run.RunLimits(), text)
     return {check.name: check for check in checks}
 
 
@@ -39,7 +39,7 @@ def test_rate_is_the_servers_own():
 
 
 def test_a_good_run_has_no_failure():
-    limits = run.Limits(
+    limits = run.RunLimits(
         min_tokens_per_second=100, max_first_token_seconds=0.1, min_context_length=4096, expect="(?i)READY"
     )
     checks = judged(limits, "I am ready.")
@@ -71,7 +71,7 @@ def test_a_good_run_has_no_failure():
     ],
 )
 def test_thresholds(limits, fields, name, status, word):
-    check = judged(run.Limits(**limits), **fields)[name]
+    check = judged(run.RunLimits(**limits), **fields)[name]
     assert (check.status, check.verdict) == (status, word)
     assert bool(check.remedy) is (status in ("failed", "warning"))
 
@@ -134,7 +134,7 @@ def test_the_servers_own_durations():
 
 
 def test_an_answer_is_shown_in_part():
-    check = judged(run.Limits(expect="^x$"), "no\n" * 200)["expect"]
+    check = judged(run.RunLimits(expect="^x$"), "no\n" * 200)["expect"]
     assert (len(check.value), check.threshold) == (80, "^x$")
     assert "'^x$' does not match" in check.reason
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import sys
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._lock import ServerLock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from fake_ollama import manifest
 
 #: Runs the module as the only thing in a process, and says in the last line what that has imported.
@@ -46,6 +48,25 @@ def test_nothing_to_do_is_one_request_without_the_code_for_more(ollama, check_mo
     assert ollama.calls == ["GET /api/tags"]
     assert "_quick" in imported
     assert not {"requests", "urllib3", "_converge", "_client", "_plan", "_registry"} & imported
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_store_is_looked_at_without_the_code_for_more(ollama, tmp_path, whole):
+    ollama.have("a", manifest("one"))
+    name = parse_name(ollama.name("a"))
+    blob = hashlib.sha256(b"weights").hexdigest()
+    path = tmp_path / "manifests" / name.host / name.namespace / name.model / name.tag
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"layers": [{"digest": f"sha256:{blob}", "size": 7}]}))
+    (tmp_path / "blobs").mkdir()
+    if whole:
+        (tmp_path / "blobs" / f"sha256-{blob}").write_bytes(b"weights")
+    options = {"name": [ollama.name("a")], "store_path": str(tmp_path), "min_free": "1"}
+    result, imported = alone(url=ollama.url, _ansible_check_mode=True, **options)
+    assert result["changed"] is not whole
+    assert ("requests" in imported) is not whole
+    if whole:
+        assert ollama.calls == ["GET /api/tags"]
 
 
 def test_more_to_do_imports_the_rest(ollama):
