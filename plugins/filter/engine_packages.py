@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: engine_packages
 author: Alchemorsel contributors (@alchemorsel)
-version_added: 0.2.0
+version_added: 0.1.0
 short_description: Decide which packages of a container engine are installed, upgraded, held and removed
 description:
   - Takes what a host said about its packages and what is wanted, and returns what is to be done, what waits and what cannot be, without touching any host.

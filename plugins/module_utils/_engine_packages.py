@@ -136,7 +136,8 @@ def _moves(found: Found, wish: Wish) -> dict[str, str]:
     for name in [*same, *others]:
         target = _target(found, name, wish.pin if name in same else "")
         if target and name in found.packages and target != found.packages[name]:
-            if name in same or not found.older(name, target):
+            # What an older one is asked for is refused later; nobody asks for an older one of the rest
+            if (name in same and wish.pin) or not found.older(name, target):
                 moves[name] = target
     return moves
 
@@ -199,6 +200,23 @@ def _package_problems(found: Found, wish: Wish, changing: bool) -> list[str]:
     return problems
 
 
+def _pending(found: Found, wish: Wish, moves: dict[str, str]) -> list[str]:
+    """What would restart the engine, and was not asked for or is not to be on a host of others."""
+    lines = []
+    installed = found.packages.get(wish.engine, "")
+    if wish.upgrade and wish.shared:
+        lines += [f"{name} {found.packages[name]} -> {target} (restart)" for name, target in moves.items()]
+    elif wish.pin and wish.present and not wish.upgrade:
+        lines += [
+            f"{name} {found.packages[name]} -> {wish.pin} (restart)"
+            for name in wish.family()[0]
+            if name in found.packages and not matches(found.packages[name], wish.pin)
+        ]
+    if found.stale and (not wish.upgrade or wish.shared):
+        lines.append(f"{found.stale} was replaced by {installed or 'another one'} while the engine ran (restart)")
+    return lines
+
+
 def _fate(wish: Wish) -> str:
     """What a restart of the engine means for the containers."""
     if not wish.containers:
@@ -226,30 +244,18 @@ def plan(lines: list[str], wish: Wish) -> dict[str, Any]:
     packaged = wish.present and installed != ""
     problems: list[str] = []
     notes: list[str] = []
-    pending: list[str] = []
 
     moves = _moves(found, wish) if packaged and wish.upgrade else {}
     if wish.pin and (not wish.present or packaged and wish.upgrade) and (problem := _not_offered(found, wish)):
         problems.append(problem)
-    if back := [name for name, target in moves.items() if found.older(name, target)]:
+    if lower := [name for name, target in moves.items() if found.older(name, target)]:
         problems.append(
-            f"docker_version is {wish.pin}, which is older than the installed {back[0]} {found.packages[back[0]]}, and the role "
+            f"docker_version is {wish.pin}, which is older than the installed {lower[0]} {found.packages[lower[0]]}, and the role "
             "takes no engine back: its data may be of a newer kind. Set docker_version to what the host has."
         )
-    lines_of_moves = [f"{name} {found.packages[name]} -> {target}" for name, target in moves.items()]
-    restart = wish.upgrade and found.stale != ""
-    if moves and wish.shared:
-        pending += [f"{line} (restart)" for line in lines_of_moves]
-        moves, lines_of_moves = {}, []
-    if packaged and wish.pin and not wish.upgrade:
-        pending += [
-            f"{name} {found.packages[name]} -> {wish.pin} (restart)"
-            for name in same
-            if name in found.packages and not matches(found.packages[name], wish.pin)
-        ]
-    if found.stale and (not wish.upgrade or wish.shared):
-        pending.append(f"{found.stale} was replaced by {installed or 'another one'} while the engine ran (restart)")
-        restart = False
+    pending = _pending(found, wish, moves)
+    if wish.shared:
+        moves = {}
     if wish.present and not installed and (wish.pin or wish.upgrade):
         notes.append(
             "The engine did not come as a package that the role knows: docker_version, docker_upgrade and docker_hold do not "
@@ -272,8 +278,8 @@ def plan(lines: list[str], wish: Wish) -> dict[str, Any]:
         "back": [
             f"{name}={found.packages[name]}" for name in moves if found.packages[name] in found.offered(name)
         ],
-        "moves": lines_of_moves,
-        "restart": restart,
+        "moves": [f"{name} {found.packages[name]} -> {target}" for name, target in moves.items()],
+        "restart": found.stale != "" and wish.upgrade and not wish.shared,
         "hold": [name for name in kept if name not in found.held],
         "keep_held": kept,
         "fate": _fate(wish),
