@@ -171,7 +171,9 @@ def _floor_findings(version: str, wish: Wish) -> tuple[list[str], list[str]]:
             f"{remedy}; or keep it with docker_allow_vulnerable_engine: true."
         )
     else:
-        notes.append(f"{wish.engine} {version} has a known hole ({why}). docker_upgrade: true takes the newest version.")
+        notes.append(
+            f"{wish.engine} {version} has a known hole ({why}). docker_upgrade: true takes the newest version."
+        )
     return problems, notes
 
 
@@ -275,9 +277,7 @@ def plan(lines: list[str], wish: Wish) -> dict[str, Any]:
         "install": specs,
         "remove": in_the_way if wish.remove_conflicts and not wish.shared else [],
         "upgrade": [f"{name}={target}" for name, target in moves.items()],
-        "back": [
-            f"{name}={found.packages[name]}" for name in moves if found.packages[name] in found.offered(name)
-        ],
+        "back": [f"{name}={found.packages[name]}" for name in moves if found.packages[name] in found.offered(name)],
         "moves": [f"{name} {found.packages[name]} -> {target}" for name, target in moves.items()],
         "restart": found.stale != "" and wish.upgrade and not wish.shared,
         "hold": [name for name in kept if name not in found.held],

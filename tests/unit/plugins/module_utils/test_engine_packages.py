@@ -190,7 +190,12 @@ def test_floors_inform_for_a_distribution():
 
 def test_conflicts_are_named_and_removed_by_choice_only():
     lines = ["package containerd 1.7", "package podman-docker 5"]
-    wish = {"present": False, "install": ["docker-ce"], "conflicts": ["containerd", "runc", "podman-docker"], "final": False}
+    wish = {
+        "present": False,
+        "install": ["docker-ce"],
+        "conflicts": ["containerd", "runc", "podman-docker"],
+        "final": False,
+    }
     result = decide(lines, **wish)
     assert result["remove"] == [] and "`apt-get remove containerd podman-docker`" in result["problems"][0]
     result = decide(lines, **wish, remove_conflicts=True)
