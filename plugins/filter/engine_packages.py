@@ -36,7 +36,8 @@ options:
     elements: str
     default: []
   families:
-    description: For each name of an engine's package, C(same), the packages that have its version, C(with), those that go with them, and C(floors), whether floors act.
+    description:
+      - For each name of an engine's package, C(same), the packages that have its version, C(with), those that go with them, and C(floors), whether floors act.
     type: dict
     default: {}
   pin:

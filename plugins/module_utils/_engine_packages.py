@@ -135,10 +135,10 @@ def _moves(found: Found, wish: Wish) -> dict[str, str]:
     moves = {}
     for name in [*same, *others]:
         target = _target(found, name, wish.pin if name in same else "")
-        if target and name in found.packages and target != found.packages[name]:
-            # What an older one is asked for is refused later; nobody asks for an older one of the rest
-            if (name in same and wish.pin) or not found.older(name, target):
-                moves[name] = target
+        # An older one that is asked for is refused later; nobody asks for an older one of the rest
+        asked = name in same and wish.pin != ""
+        if target not in ("", found.packages.get(name, target)) and (asked or not found.older(name, target)):
+            moves[name] = target
     return moves
 
 
