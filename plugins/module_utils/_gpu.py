@@ -28,7 +28,8 @@ NETWORK_VENDOR = "0x15b3"
 # Directories below the root in which tools are looked for, in this order.
 TOOL_DIRECTORIES = ("usr/bin", "usr/local/bin", "usr/sbin", "bin")
 # Where distributions put the library that nvidia-smi and containers load; Debian has it as an alternative of its own directory.
-LIBRARIES = ("usr/lib/*/libnvidia-ml.so.1", "usr/lib64/libnvidia-ml.so.1", "usr/lib/libnvidia-ml.so.1")
+# The name is a pattern, for which a link counts whose absolute target is not below another root.
+LIBRARIES = ("usr/lib/*/libnvidia-ml.so.[1]", "usr/lib64/libnvidia-ml.so.[1]", "usr/lib/libnvidia-ml.so.[1]")
 # A description below /run wins over one of the same name below /etc.
 CDI_DIRECTORIES = ("run/cdi", "etc/cdi")
 GPU_FIELDS = "index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current"
@@ -163,7 +164,9 @@ def _manages_switches(entry: Path) -> bool:
 
 def read_board(root: Path) -> tuple[str, ...]:
     """Return what a board's device tree says it is compatible with; most servers have none."""
-    text = read_text(root / "sys/firmware/devicetree/base/compatible") or read_text(root / "proc/device-tree/compatible")
+    text = read_text(root / "sys/firmware/devicetree/base/compatible") or read_text(
+        root / "proc/device-tree/compatible"
+    )
     return tuple(name for name in (text or "").split("\0") if name)
 
 

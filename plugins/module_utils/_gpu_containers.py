@@ -62,7 +62,9 @@ def check_cdi(seen: Observations) -> Check:
         return Check("cdi", FAILED, f"{reason}: {warnings[0]}" if warnings else reason, refresh)
     driver, described = parse_driver_version(seen.proc_driver_version), described_driver(seen)
     if driver and described and driver != described:
-        reason = f"the CDI devices were described for driver {described}, and {driver} is loaded: no container would start"
+        reason = (
+            f"the CDI devices were described for driver {described}, and {driver} is loaded: no container would start"
+        )
         return Check("cdi", FAILED, reason, refresh)
     missing = list(missing_devices(seen, devices)) if check_nvidia_smi(seen).status == OK else []
     if missing:
@@ -115,7 +117,11 @@ def check_engine(seen: Observations) -> Check:
         )
     if not engine.cdi:
         told = version >= version_key(ENGINE_WITH_CDI_ON)
-        remedy = "remove features.cdi: false from daemon.json" if told else "set docker_daemon_config: {features: {cdi: true}}"
+        remedy = (
+            "remove features.cdi: false from daemon.json"
+            if told
+            else "set docker_daemon_config: {features: {cdi: true}}"
+        )
         return Check(
             "engine",
             FAILED,

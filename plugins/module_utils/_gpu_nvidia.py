@@ -104,7 +104,9 @@ def check_fabric_manager(seen: Observations) -> Check:
         return Check(name, FAILED, f"{joined}, and nvidia-fabricmanager is not installed (CUDA error 802)", install)
     version = parse_fabric_version(seen.fabric_version.stdout + seen.fabric_version.stderr)
     if version is not None and version != driver:
-        return Check(name, FAILED, f"nvidia-fabricmanager is {version} and the driver {driver}; they must be equal", install)
+        return Check(
+            name, FAILED, f"nvidia-fabricmanager is {version} and the driver {driver}; they must be equal", install
+        )
     state = seen.fabric_state.stdout.strip() or seen.fabric_state.first_line
     if state != "active":
         return Check(
@@ -175,7 +177,7 @@ def check_compute_capability(seen: Observations) -> Check:
                 name,
                 FAILED,
                 f"{title}, and Ollama computes on {MIN_CAPABILITY} and newer",
-                "take the GPU out, or leave it out by naming the others in ollama_gpu_devices, or use the CPU",
+                "take the GPU out, or use the CPU",
             )
         for lowest, highest, floor in DRIVER_BY_CAPABILITY:
             in_range = version_key(lowest) <= version_key(capability) <= version_key(highest)

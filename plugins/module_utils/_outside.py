@@ -60,7 +60,9 @@ def check_places(places: Places) -> Places:
     if places.min_gpus < 0:
         raise InvalidInput(f"min_gpus is {places.min_gpus}; wanted 0 or more")
     if places.min_gpus and not (places.container or places.log_path):
-        raise InvalidInput(f"min_gpus is {places.min_gpus}, and nothing says whose log to read; give container or log_path")
+        raise InvalidInput(
+            f"min_gpus is {places.min_gpus}, and nothing says whose log to read; give container or log_path"
+        )
     if places.gpu_witness == "log" and not (places.container or places.log_path):
         raise InvalidInput("gpu_witness is log, and nothing says which; give container or log_path")
     return places
