@@ -177,9 +177,7 @@ def main() -> int:
         shown = run("gpg", "--batch", "--with-colons", "--fingerprint")
         fingerprint = next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr:"))
         key = run("gpg", "--batch", "--armor", "--export", fingerprint)
-        places = [
-            make_repository(recipe, arguments.root, debs, arch) for recipe in sorted(HERE.glob("*.control"))
-        ]
+        places = [make_repository(recipe, arguments.root, debs, arch) for recipe in sorted(HERE.glob("*.control"))]
         run("gpgconf", "--kill", "gpg-agent")
     (arguments.root / "fingerprint").write_text(fingerprint + "\n")
     for place in ["key.asc", *places]:
