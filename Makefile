@@ -124,9 +124,9 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 ##@ Lab
 
 # Scenarios with side effects that are not part of their test
-SIDE_EFFECTS := docker
+SIDE_EFFECTS := docker nvidia_container_toolkit
 
-.PHONY: demo lab-up lab-down molecule molecule-default molecule-docker $(SIDE_EFFECTS:%=molecule-all-%)
+.PHONY: demo lab-up lab-down molecule molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%)
 demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
 	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
@@ -134,8 +134,8 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
-molecule-default molecule-docker $(SIDE_EFFECTS:%=molecule-all-%): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
-molecule-default molecule-docker $(SIDE_EFFECTS:%=molecule-all-%): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
 # A scenario begins with `destroy`, which asks the engine what there is
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
 	lab/engine.sh ensure
@@ -143,6 +143,9 @@ molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, ki
 molecule-docker: venv ## The role docker alone, with every case of daemon.json
 	lab/engine.sh ensure
 	molecule test -s docker
+molecule-nvidia_container_toolkit: venv ## The role nvidia_container_toolkit with a pretended GPU, and a CDI device request on a real engine
+	lab/engine.sh ensure
+	molecule test -s nvidia_container_toolkit
 molecule: venv ## Every scenario, each with its side effects
 	@python tools/steps.py molecule-default $(SIDE_EFFECTS:%=molecule-all-%)
 $(SIDE_EFFECTS:%=molecule-all-%): molecule-all-%: venv
@@ -157,7 +160,8 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration molecule-default molecule-docker
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration molecule-default molecule-docker \
+    molecule-nvidia_container_toolkit
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary

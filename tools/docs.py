@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the documentation that repeats data: each role's README and docs/hardening.md.
+"""Make the documentation that repeats data: each role's README, docs/hardening.md, docs/health.md and docs/gpu.md.
 
     python tools/docs.py            write what differs
     python tools/docs.py --check    change nothing, end with 1 if anything differs
@@ -28,6 +28,8 @@ HARDENING = Path("docs/hardening.md")
 VERDICTS = Path("plugins/module_utils/_verdicts.py")
 FAULTS = Path("tests/unit/fixtures/health_faults.json")
 HEALTH = Path("docs/health.md")
+GPU = Path("docs/gpu.md")
+GPU_PAGE = Path("tools/gpu_page.py")
 
 
 def main() -> int:
@@ -45,6 +47,7 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield spec.parent.parent / "README.md", role_readme(spec.parent.parent)
     if RULES.exists():
         yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
+    yield GPU, runpy.run_path(str(GPU_PAGE))["gpu_page"]()
     yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
 
 
