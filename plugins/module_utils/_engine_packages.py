@@ -159,21 +159,19 @@ def _floor_findings(version: str, wish: Wish) -> tuple[list[str], list[str]]:
         return problems, notes
     why = "; ".join(f"{floor['why']}, closed in {floor['version']}" for floor in below)
     acts = wish.families.get(wish.engine, {}).get("floors", False)
+    remedy = "Raise docker_version and set docker_upgrade: true" if wish.pin else "Set docker_upgrade: true"
     if not acts:
         notes.append(
             f"{wish.engine or 'the engine'} {version} is older than {below[-1]['version']} ({why}). "
             "A distribution closes holes without a new version: keep its updates coming."
         )
     elif any(floor["refused"] for floor in below) and not wish.allow_vulnerable:
-        remedy = "Raise docker_version" if wish.pin else "Set docker_upgrade: true"
         problems.append(
             f"{wish.engine}: found {version}, wanted {next(f['version'] for f in below if f['refused'])} or newer ({why}). "
-            f"{remedy}; or keep it with docker_allow_vulnerable_engine: true."
+            f"{remedy}, or docker_allow_vulnerable_engine: true to keep it."
         )
     else:
-        notes.append(
-            f"{wish.engine} {version} has a known hole ({why}). docker_upgrade: true takes the newest version."
-        )
+        notes.append(f"{wish.engine} {version} has a known hole ({why}). {remedy}.")
     return problems, notes
 
 

@@ -5,7 +5,7 @@
 # Everything the role nvidia_container_toolkit wants to know of a host besides its GPUs, in one call that only reads.
 # One line for each finding:
 #   package NAME VERSION WANT     an installed package of the toolkit, and what dpkg is told about it (install, hold)
-#   unit NAME ENABLED ACTIVE      a unit that describes the CDI devices
+#   unit NAME ENABLED ACTIVE      a unit that describes the CDI devices, or starts containers that have some
 #   file PATH MODE:OWNER:GROUP:SHA1
 #   stale PATH                    a source of apt with nothing but NVIDIA's toolkit; the role brings its own
 #   mixed PATH                    one that names it beside other repositories
@@ -19,12 +19,12 @@ set -u
 dpkg-query --show --showformat '${db:Status-Status} ${Package} ${Version} ${db:Status-Want}\n' \
   'nvidia-container-toolkit*' 'libnvidia-container*' 2>/dev/null | sed -n 's/^installed /package /p'
 
-for unit in nvidia-cdi-refresh.service nvidia-cdi-refresh.path; do
+for unit in nvidia-cdi-refresh.service nvidia-cdi-refresh.path alchemorsel-cdi-containers.service; do
   echo "unit $unit $(systemctl is-enabled "$unit" 2>/dev/null || true) $(systemctl is-active "$unit" 2>/dev/null || true)" | tr -s ' '
 done
 
 for path in /etc/systemd/system/docker.service.d/nvidia-cdi-refresh.conf \
-  /etc/systemd/system/nvidia-cdi-refresh.service.d/alchemorsel.conf; do
+  /etc/systemd/system/nvidia-cdi-refresh.service.d/alchemorsel.conf /etc/systemd/system/alchemorsel-cdi-containers.service; do
   if [ -f "$path" ]; then
     sum=$(sha1sum "$path")
     echo "file $path $(stat -L -c %a:%U:%G "$path"):${sum%% *}"
