@@ -16,7 +16,7 @@ description:
 positional: wanted
 options:
   _input:
-    description: Lines C(disk WHICH FILESYSTEM FREE_KIB MOUNTPOINT), C(ftype WHICH 0|1) and C(held CONTAINERS IMAGES VOLUMES); others are skipped.
+    description: Lines C(root PATH), C(disk WHICH FILESYSTEM FREE_KIB MOUNTPOINT), C(ftype WHICH 0|1) and C(held CONTAINERS IMAGES VOLUMES); others are skipped.
     type: list
     elements: str
     required: true
@@ -24,10 +24,6 @@ options:
     description: The data-root that is asked for, empty where none is.
     type: str
     required: true
-  root:
-    description: The data-root that the present C(daemon.json) names, empty where it names none.
-    type: str
-    default: ""
   mounted:
     description: Whether O(wanted) has to be a mount point.
     type: bool
@@ -73,7 +69,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._engine_storage
 def engine_storage(
     lines: list[str],
     wanted: str,
-    root: str = "",
     mounted: bool = True,
     abandon: bool = False,
     min_free: int = 0,
@@ -87,7 +82,6 @@ def engine_storage(
         raise AnsibleFilterError(f"engine_storage: file_systems is to be a mapping, found {type(file_systems).__name__}")
     return storage_problems(
         lines,
-        root=root,
         wanted=wanted,
         mounted=mounted,
         abandon=abandon,

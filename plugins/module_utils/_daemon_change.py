@@ -77,7 +77,7 @@ class Change(NamedTuple):
     def waits(self, shared: Sequence[str], unread: str) -> dict[str, str]:
         """The change as a line of the report: why it is not applied, and what would apply it."""
         if unread:
-            reason, remedy = unread, "move the containers to an engine that reads /etc/docker/daemon.json"
+            reason, remedy = unread, "let the engine read /etc/docker/daemon.json, or use another one that does"
         elif self.needs == RESTART:
             reason = "it wants a restart of the engine, and " + ", ".join(shared)
             remedy = "set docker_manage_shared: true when a restart of the engine is welcome"

@@ -6,6 +6,7 @@
 
 The lines are those of the role docker's look at the host:
 
+    root PATH                                   the present data-root
     disk WHICH FILESYSTEM FREE_KIB MOUNTPOINT   WHICH is now, wanted or containerd
     ftype WHICH 0|1                             whether an xfs stores the types of its entries
     held CONTAINERS IMAGES VOLUMES              what lies in the present data-root
@@ -15,8 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
-
-DEFAULT_ROOT = "/var/lib/docker"
 
 
 class Disk(NamedTuple):
@@ -28,25 +27,35 @@ class Disk(NamedTuple):
     ftype: bool | None = None
 
 
-def parse_disks(lines: Iterable[str]) -> tuple[dict[str, Disk], list[int]]:
-    """The disks by name, and the numbers of containers, images and volumes; lines that are none of ours are skipped."""
+class Found(NamedTuple):
+    """What the lines say: the present data-root, the disks by name, and the numbers of containers, images and volumes."""
+
+    root: str
+    disks: dict[str, Disk]
+    held: list[int]
+
+
+def parse_lines(lines: Iterable[str]) -> Found:
+    """What was found; lines that are none of ours are skipped."""
+    root = ""
     disks: dict[str, Disk] = {}
     held = [0, 0, 0]
     for line in lines:
-        word, *rest = line.split(None, 4)
-        if word == "disk" and len(rest) == 4 and rest[2].isdigit():
+        word, *rest = line.split(None, 4) or [""]
+        if word == "root":
+            root = line[5:]
+        elif word == "disk" and len(rest) == 4 and rest[2].isdigit():
             disks[rest[0]] = Disk(rest[1], int(rest[2]) * 1024, rest[3])
         elif word == "ftype" and len(rest) == 2 and rest[0] in disks:
             disks[rest[0]] = disks[rest[0]]._replace(ftype=rest[1] == "1")
         elif word == "held" and len(rest) == 3:
             held = [int(number) for number in rest]
-    return disks, held
+    return Found(root, disks, held)
 
 
 def storage_problems(
     lines: Iterable[str],
     *,
-    root: str,
     wanted: str,
     mounted: bool,
     abandon: bool,
@@ -56,13 +65,11 @@ def storage_problems(
 ) -> list[str]:
     """One sentence for each reason not to go on.
 
-    ``root`` is the data-root of the host's daemon.json ("" for the engine's default), ``wanted`` the one that was asked for ("" for
-    none); ``mounted``: it has to be a mount point; ``abandon``: what is in the old one may stay behind; ``containerd``: images lie,
+    ``wanted`` is the data-root that was asked for ("" for none); ``mounted``: it has to be a mount point; ``abandon``: what is in the old one may stay behind; ``containerd``: images lie,
     or may lie, in /var/lib/containerd; ``file_systems``: those that the engine's storage driver is known to work on, each with what
     else it needs.
     """
-    disks, held = parse_disks(lines)
-    present = root or DEFAULT_ROOT
+    present, disks, held = parse_lines(lines)
     moves = bool(wanted) and wanted.rstrip("/") != present.rstrip("/")
     problems = []
     place = disks.get("wanted")
@@ -76,7 +83,7 @@ def storage_problems(
         )
     problems += _room_problems(
         {
-            wanted if wanted else present: disks.get("wanted" if wanted else "now"),
+            wanted or present: disks.get("wanted" if wanted else "now"),
             "/var/lib/containerd": disks.get("containerd") if containerd else None,
         },
         min_free,

@@ -7,6 +7,11 @@
 #   path PATH               a file that matters and is there
 #   json NAME MODE BASE64   the file /etc/docker/NAME
 #   ca REGISTRY MODE:OWNER:GROUP:SHA1
+#   dockerd COMMAND LINE    of the running engine
+#   sum PATH MODE:OWNER:GROUP:SHA1    a file that belongs to this role
+#   root, disk, ftype, held           see plugins/module_utils/_engine_storage.py
+#   gpu CONTAINER RUNTIME DRIVERS     its GPUs come by the legacy hook
+# Arguments: the data-root that is asked for; "unit" where the engine's unit may have to change.
 set -u
 
 # Without root some of this cannot be read, and would look as if it were not there
@@ -20,6 +25,43 @@ for path in /run/docker.sock /snap/bin/docker /usr/bin/dockerd /usr/sbin/dockerd
   /var/lib/kubelet/config.yaml /var/lib/docker/swarm/docker-state.json; do
   if [ -e "$path" ]; then echo "path $path"; fi
 done
+
+# Configuration of the engine: what its command line says, what this role has put beside it
+if pid=$(cat /run/docker.pid 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
+  echo "dockerd $(tr '\0\n' '  ' <"/proc/$pid/cmdline")"
+fi
+for file in /etc/docker/alchemorsel-proxy.env /etc/systemd/system/docker.service.d/alchemorsel-*.conf; do
+  if [ -f "$file" ]; then
+    sum=$(sha1sum "$file")
+    echo "sum $file $(stat -c %a:%U:%G "$file"):${sum%% *}"
+  fi
+done
+if [ "${2:-}" = unit ] && command -v docker >/dev/null; then
+  timeout 20 docker ps --quiet | xargs -r timeout 20 docker inspect --format \
+    'gpu {{.Name}} {{.HostConfig.Runtime}}{{range .HostConfig.DeviceRequests}} {{or .Driver "nvidia"}}{{end}}' |
+    grep -E '^gpu [^ ]+ ([^ ]+ )*nvidia(-legacy)?( |$)'
+fi
+
+# Storage: a directory that is not there yet lies where its nearest parent does
+disk() {
+  path=$2
+  while [ ! -e "$path" ]; do path=$(dirname "$path"); done
+  line=$(df --output=fstype,avail,target "$path" 2>/dev/null | sed -n 2p)
+  echo "disk $1 $line"
+  case $line in
+    xfs*) xfs_info "$path" 2>/dev/null | sed -n "s/.*ftype=\([01]\).*/ftype $1 \1/p" ;;
+  esac
+}
+count() { find "$@" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
+root=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json 2>/dev/null | head -n 1)
+root=${root:-/var/lib/docker}
+echo "root $root"
+disk now "$root"
+disk containerd /var/lib/containerd
+if [ -n "${1:-}" ]; then
+  disk wanted "$1"
+  echo "held $(count "$root/containers") $(count "$root"/image/*/imagedb/content/sha256) $(count "$root/volumes" -type d)"
+fi
 
 cd /etc/docker 2>/dev/null || exit 0
 for file in daemon.json daemon.json.running; do
