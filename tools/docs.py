@@ -192,7 +192,9 @@ def docker_page(points: list[dict[str, Any]], keys: dict[str, Any]) -> str:
     for point in points:
         how = "merged" if "merged" in point else "checked" if "checked" in point else "left out"
         values = point.get("merged") or point.get("checked") or {}
-        settings = ", ".join(code(f"{key}: {json.dumps(value)}") for key, value in values.items()) or code(point["setting"])
+        settings = ", ".join(code(f"{key}: {json.dumps(value)}") for key, value in values.items()) or code(
+            point["setting"]
+        )
         row = (point["cis"], settings, how, cell(point["why"]), code(point["test"]))
         lines.append(f"| {' | '.join(row)} |")
     names = ", ".join(code(key) for key in sorted(keys["RELOADABLE"]))

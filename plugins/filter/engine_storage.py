@@ -79,7 +79,9 @@ def engine_storage(
     if not isinstance(lines, list):
         raise AnsibleFilterError(f"engine_storage wants a list of lines, found {type(lines).__name__}")
     if not isinstance(file_systems, dict):
-        raise AnsibleFilterError(f"engine_storage: file_systems is to be a mapping, found {type(file_systems).__name__}")
+        raise AnsibleFilterError(
+            f"engine_storage: file_systems is to be a mapping, found {type(file_systems).__name__}"
+        )
     return storage_problems(
         lines,
         wanted=wanted,

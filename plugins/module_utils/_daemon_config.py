@@ -35,6 +35,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_keys im
     type_problems,
 )
 
+
 class DaemonConfigError(ValueError):
     """The host's daemon.json cannot be understood; the text says why, in one sentence."""
 
@@ -98,10 +99,14 @@ def _trim(defaults: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usable(defaults: dict[str, Any], current: dict[str, Any], wanted: dict[str, Any], options: dict[str, str]) -> dict[str, Any]:
+def _usable(
+    defaults: dict[str, Any], current: dict[str, Any], wanted: dict[str, Any], options: dict[str, str]
+) -> dict[str, Any]:
     """The defaults that the engine can start with, given its command line and the log driver."""
     usable = {key: value for key, value in defaults.items() if key not in options or key in current}
-    driver = wanted.get("log-driver") or current.get("log-driver") or options.get("log-driver") or defaults.get("log-driver")
+    driver = (
+        wanted.get("log-driver") or current.get("log-driver") or options.get("log-driver") or defaults.get("log-driver")
+    )
     if driver not in ROTATING_LOG_DRIVERS:
         usable.pop("log-opts", None)
     return usable

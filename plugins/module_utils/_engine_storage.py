@@ -65,9 +65,9 @@ def storage_problems(
 ) -> list[str]:
     """One sentence for each reason not to go on.
 
-    ``wanted`` is the data-root that was asked for ("" for none); ``mounted``: it has to be a mount point; ``abandon``: what is in the old one may stay behind; ``containerd``: images lie,
-    or may lie, in /var/lib/containerd; ``file_systems``: those that the engine's storage driver is known to work on, each with what
-    else it needs.
+    ``wanted`` is the data-root that was asked for ("" for none); ``mounted``: it has to be a mount point; ``abandon``: what is in the
+    old one may stay behind; ``containerd``: images lie, or may lie, in /var/lib/containerd; ``file_systems``: those that the engine's
+    storage driver is known to work on, each with what else it needs.
     """
     present, disks, held = parse_lines(lines)
     moves = bool(wanted) and wanted.rstrip("/") != present.rstrip("/")

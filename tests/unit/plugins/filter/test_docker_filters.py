@@ -26,7 +26,7 @@ def test_daemon_config_names_the_wrong_argument(text, config):
         daemon_config(text, config)
 
 
-@pytest.mark.parametrize("more", [{"defaults": []}, {"recommended": "icc"}, {"shared": True}])
+@pytest.mark.parametrize("more", [{"defaults": ["icc"]}, {"recommended": "icc"}, {"shared": True}])
 def test_daemon_config_names_the_wrong_option(more):
     with pytest.raises(AnsibleFilterError, match="daemon_config: " + next(iter(more))):
         daemon_config("", {}, **more)

@@ -122,7 +122,9 @@ def test_on_a_shared_host_only_what_was_asked_for_and_needs_no_restart_is_applie
 
 
 def test_what_waits_is_told_with_values_reason_and_remedy():
-    pending = planned('{"icc": true}', {"mtu": 1400}, {"live-restore": True}, shared=[*OTHERS, "the host has k3s"])["pending"]
+    pending = planned('{"icc": true}', {"mtu": 1400}, {"live-restore": True}, shared=[*OTHERS, "the host has k3s"])[
+        "pending"
+    ]
     assert pending == [
         {
             "key": "live-restore",
@@ -216,13 +218,15 @@ COMMAND = "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.so
 def test_what_the_command_line_sets_is_no_default_of_the_file():
     result = planned("", command=COMMAND)
     assert list(json.loads(result["text"])) == ["live-restore"]
-    assert result["kept"] == ['log-driver: journald on dockerd\'s command line (the role\'s default is "json-file")']
+    assert result["kept"] == ["log-driver: journald on dockerd's command line (the role's default is \"json-file\")"]
 
 
 def test_what_the_command_line_sets_cannot_be_asked_for():
     problems = planned("", {"icc": True, "runtimes": {"a": {"path": "b"}}}, command=COMMAND)["problems"]
     assert len(problems) == 1
-    assert "sets icc, which the command line of dockerd sets to false; the engine does not start with both" in problems[0]
+    assert (
+        "sets icc, which the command line of dockerd sets to false; the engine does not start with both" in problems[0]
+    )
     assert not planned('{"icc": true}', {"icc": False}, command="dockerd")["problems"]
 
 
@@ -259,7 +263,11 @@ def test_a_change_of_the_unit_waits_on_a_shared_host_and_for_its_own_reasons():
     shared = planned("{}", {}, {}, unit=UNIT, shared=OTHERS)
     own = planned("{}", {"debug": True}, {}, unit=UNIT, unit_waits=["x has a GPU"])
     for result, action in ((shared, "none"), (own, "reload")):
-        assert (result["unit"], result["action"], [line["key"] for line in result["pending"]]) == (False, action, ["proxies"])
+        assert (result["unit"], result["action"], [line["key"] for line in result["pending"]]) == (
+            False,
+            action,
+            ["proxies"],
+        )
         assert not [line for line in result["changes"] if "proxies" in line]
     assert own["pending"][0]["reason"].endswith("and x has a GPU")
 

@@ -23,7 +23,9 @@ def judged(*lines, wanted="", **more):
 
 
 def test_lines_are_read_and_others_skipped():
-    found = parse_lines([*NOW, "package docker.io 1", "", "disk wanted xfs 5 /srv/a disk", "ftype wanted 0", "disk odd", "held 1 2 3"])
+    found = parse_lines(
+        [*NOW, "package docker.io 1", "", "disk wanted xfs 5 /srv/a disk", "ftype wanted 0", "disk odd", "held 1 2 3"]
+    )
     assert found.root == "/var/lib/docker"
     assert found.disks["now"] == Disk("ext4", 9000000 * 1024, "/")
     assert found.disks["wanted"] == Disk("xfs", 5 * 1024, "/srv/a disk", False)
@@ -38,7 +40,9 @@ def test_nothing_is_said_where_nothing_is_asked_for_and_there_is_room():
 
 @pytest.mark.parametrize("system", ["ext4", "btrfs", "xfs"])
 def test_a_mounted_disk_of_a_known_file_system_is_right(system):
-    assert judged(f"disk wanted {system} 9000000 /srv/docker", "ftype wanted 1", "held 0 0 0", wanted="/srv/docker") == []
+    assert (
+        judged(f"disk wanted {system} 9000000 /srv/docker", "ftype wanted 1", "held 0 0 0", wanted="/srv/docker") == []
+    )
 
 
 def test_an_xfs_of_which_nothing_more_is_known_is_left_to_the_engine():
@@ -51,9 +55,15 @@ def test_an_xfs_of_which_nothing_more_is_known_is_left_to_the_engine():
         (["disk wanted ext4 9000000 /"], "no disk is mounted there: it lies on the file system of /. Mount the disk"),
         (["disk wanted nfs4 9000000 /srv/docker"], "lies on nfs4, wanted is one of ext4, xfs, btrfs"),
         (["disk wanted tmpfs 9000000 /srv/docker"], "lies on tmpfs"),
-        (["disk wanted xfs 9000000 /srv/docker", "ftype wanted 0"], "an xfs without d_type .*says ftype=0.*mkfs.xfs -n ftype=1"),
+        (
+            ["disk wanted xfs 9000000 /srv/docker", "ftype wanted 0"],
+            "an xfs without d_type .*says ftype=0.*mkfs.xfs -n ftype=1",
+        ),
         (["disk wanted ext4 1000000 /srv/docker"], "/srv/docker .* has 1.0 GiB free, wanted are 2.0 GiB"),
-        (["disk wanted ext4 9000000 /srv/docker", "held 1 0 2"], "/var/lib/docker holds 1 container, 2 volumes, which would stay behind"),
+        (
+            ["disk wanted ext4 9000000 /srv/docker", "held 1 0 2"],
+            "/var/lib/docker holds 1 container, 2 volumes, which would stay behind",
+        ),
     ],
 )
 def test_each_reason_is_told_with_its_remedy(lines, words):
