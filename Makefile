@@ -22,7 +22,7 @@ purelib = $(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("pureli
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z0-9._-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 ##@ Environments
 
@@ -123,10 +123,12 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 
 ##@ Lab
 
-# Scenarios with side effects that are not part of their test
+# Scenarios of molecule/, and those with side effects that are not part of their test
+SCENARIOS := default docker nvidia_container_toolkit ollama
 SIDE_EFFECTS := docker nvidia_container_toolkit
+MOLECULE := $(SCENARIOS:%=molecule-%) $(SIDE_EFFECTS:%=molecule-all-%)
 
-.PHONY: demo lab-up lab-down molecule molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%)
+.PHONY: demo lab-up lab-down molecule $(MOLECULE)
 demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
 	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
@@ -134,20 +136,18 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
-molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
-molecule-default molecule-docker molecule-nvidia_container_toolkit $(SIDE_EFFECTS:%=molecule-all-%): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+$(MOLECULE): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+$(MOLECULE): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+molecule-default: ## site.yml on the lab: converge, idempotence, verify, kills and restarts
+molecule-docker: ## The role docker alone, with every case of daemon.json
+molecule-nvidia_container_toolkit: ## That role with a pretended GPU, and a CDI device request on a real engine
+molecule-ollama: ## The role ollama: who reaches the server from outside the host
 # A scenario begins with `destroy`, which asks the engine what there is
-molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
+$(SCENARIOS:%=molecule-%): molecule-%: venv
 	lab/engine.sh ensure
-	molecule test -s default
-molecule-docker: venv ## The role docker alone, with every case of daemon.json
-	lab/engine.sh ensure
-	molecule test -s docker
-molecule-nvidia_container_toolkit: venv ## The role nvidia_container_toolkit with a pretended GPU, and a CDI device request on a real engine
-	lab/engine.sh ensure
-	molecule test -s nvidia_container_toolkit
+	molecule test -s $*
 molecule: venv ## Every scenario, each with its side effects
-	@python tools/steps.py molecule-default $(SIDE_EFFECTS:%=molecule-all-%)
+	@python tools/steps.py $(filter-out $(SIDE_EFFECTS:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(SIDE_EFFECTS:%=molecule-all-%)
 $(SIDE_EFFECTS:%=molecule-all-%): molecule-all-%: venv
 	lab/engine.sh ensure
 	molecule destroy -s $*
@@ -160,8 +160,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration molecule-default molecule-docker \
-    molecule-nvidia_container_toolkit
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration $(SCENARIOS:%=molecule-%)
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
