@@ -20,7 +20,7 @@ options:
     type: dict
     required: true
   containers:
-    description: All containers of the engine, as M(community.docker.docker_host_info) returns them with O(community.docker.docker_host_info#module:verbose_output=true).
+    description: All containers of the engine, as M(community.docker.docker_host_info) returns them with C(verbose_output).
     type: list
     elements: dict
     required: true
@@ -79,7 +79,9 @@ def container_plan(
     if not isinstance(compared, dict):
         raise AnsibleFilterError(f"container_plan wants a result of docker_container, found {type(compared).__name__}")
     if not isinstance(containers, list) or not all(isinstance(entry, dict) for entry in containers):
-        raise AnsibleFilterError(f"container_plan: containers is to be a list of mappings, found {type(containers).__name__}")
+        raise AnsibleFilterError(
+            f"container_plan: containers is to be a list of mappings, found {type(containers).__name__}"
+        )
     return plan(compared, containers, name=name, state=state, recreate=recreate, store=store)
 
 

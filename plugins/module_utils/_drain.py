@@ -53,7 +53,9 @@ def drain(look: Callable[[], list[str] | None], seconds: float, pause: float = 0
         busy = look()
         waited = time.monotonic() - began
         if busy is None:
-            return Drained([], waited, "the connections cannot be seen: nsenter or ss is missing or failed on this host")
+            return Drained(
+                [], waited, "the connections cannot be seen: nsenter or ss is missing or failed on this host"
+            )
         if not busy or waited >= seconds:
             return Drained(busy, waited)
         time.sleep(pause)

@@ -8,6 +8,7 @@ A module of community.docker for each of them would start Python anew between st
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -88,7 +89,7 @@ class Engine:
     def _ask(self, method: str, path: str, longer: float = 0.0) -> tuple[int, bytes]:
         connection = _Connection(self._path, self._seconds + longer)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers={"Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as exc:
@@ -105,10 +106,8 @@ class Engine:
         if status < 300 or status == 304:
             return body
         text = body.decode("utf-8", "replace").strip()
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             text = str(json.loads(text)["message"])
-        except (ValueError, KeyError, TypeError):
-            pass
         raise EngineFailed(f"{doing} failed: the Docker Engine says '{text}'", http_status=status, error=text)
 
 

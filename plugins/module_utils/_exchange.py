@@ -90,7 +90,9 @@ def steps_to_restore(names: Names, states: Mapping[str, str]) -> list[Step]:
     now, waiting = states[names.name], states[names.aside]
     if waiting == MISSING:
         if now == MISSING:
-            raise InvalidInput(f"there is neither a container {names.name} nor {names.aside}, so nothing can be restored")
+            raise InvalidInput(
+                f"there is neither a container {names.name} nor {names.aside}, so nothing can be restored"
+            )
         return [] if now == RUNNING else [Step(START, names.name)]
     steps = [Step(STOP, names.name)] if now == RUNNING else []
     steps += [Step(REMOVE, names.name)] if now != MISSING else []
@@ -227,7 +229,9 @@ class Exchange:
                 return url
             if steady_from is None and now > deadline:
                 where = url or f"port {self._port}, which is not published"
-                raise NotServing(f"the server in the container {name} did not answer at {where} within {self._patience.answer:g} s")
+                raise NotServing(
+                    f"the server in the container {name} did not answer at {where} within {self._patience.answer:g} s"
+                )
             time.sleep(_PAUSE)
 
     def _put_back(self, report: Report) -> None:

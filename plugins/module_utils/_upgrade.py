@@ -173,7 +173,10 @@ def _taken_apart(title: str, now: Any, wanted: Any) -> list[dict[str, Any]]:
         parts = [(key, now.get(key), wanted.get(key)) for key in keys if now.get(key) != wanted.get(key)]
         return [_entry("image" if key == IMAGE else f"{title}.{key}", one, other) for key, one, other in parts]
     if isinstance(now, list) and isinstance(wanted, list):
-        only_now, only_wanted = [item for item in now if item not in wanted], [item for item in wanted if item not in now]
+        only_now, only_wanted = (
+            [item for item in now if item not in wanted],
+            [item for item in wanted if item not in now],
+        )
         if only_now or only_wanted:
             return [_entry(title, only_now, only_wanted)]
     return [_entry(title, now, wanted)]
@@ -185,7 +188,11 @@ def _mapping_of(env: Any) -> Any:
 
 def _entry(name: str, now: Any, wanted: Any) -> dict[str, Any]:
     if _SECRET.search(name):
-        return {"name": name, "now": None if now is None else "(not shown)", "wanted": None if wanted is None else "(not shown)"}
+        return {
+            "name": name,
+            "now": None if now is None else "(not shown)",
+            "wanted": None if wanted is None else "(not shown)",
+        }
     return {"name": name, "now": now, "wanted": wanted}
 
 
@@ -205,10 +212,16 @@ def choose_probe(models: Iterable[Mapping[str, Any]], declared: Iterable[str], p
     wanted = [name for name in map(_parsed, [probe] if probe else declared) if name is not None]
     found = [(int(held[name.key].get("size") or 0), name.short) for name in wanted if name.key in held]
     if not found:
-        return {"model": "", "reason": f"{probe} is not on the server" if probe else "no declared model is on the server"}
+        return {
+            "model": "",
+            "reason": f"{probe} is not on the server" if probe else "no declared model is on the server",
+        }
     size, model = min(found)
     if size * ROOM > free:
-        return {"model": "", "reason": f"{free / 1e9:.1f} GB of memory are free, and {model} wants {size * ROOM / 1e9:.1f} GB"}
+        return {
+            "model": "",
+            "reason": f"{free / 1e9:.1f} GB of memory are free, and {model} wants {size * ROOM / 1e9:.1f} GB",
+        }
     return {"model": model, "reason": ""}
 
 

@@ -222,8 +222,7 @@ def _result(report: _exchange.Report) -> dict[str, Any]:
         "url": report.url,
         "steps": [f"{step.kind} {step.name}" + (f" to {step.new}" if step.new else "") for step in report.steps],
         "downtime_seconds": None if report.downtime is None else round(report.downtime, 3),
-        "drain": drained
-        and {"seconds": round(drained.seconds, 3), "busy": drained.busy, "problem": drained.problem},
+        "drain": drained and {"seconds": round(drained.seconds, 3), "busy": drained.busy, "problem": drained.problem},
         "log": report.log,
         "restored": report.restored,
     }

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask a server every 200 ms, and tell how often and for how long there was no answer.
 
-    python3 probe.py ask URL FILE     until it is ended
-    python3 probe.py tell FILE        {"requests", "failed", "downtime"}: seconds from the last answer before a failure to the next one
+python3 probe.py ask URL FILE     until it is ended
+python3 probe.py tell FILE        {"requests", "failed", "downtime"}: seconds from the last answer before a failure to the next one
 """
 
 from __future__ import annotations

@@ -43,7 +43,11 @@ def test_the_servers_own_health_check_does_not_count(peer):
 
 
 def test_several_connections_also_of_ipv6_and_in_one_line_each():
-    text = printed() + printed("[::ffff:172.18.0.9]:41000", bytes_sent=5, lastsnd=9000, lastrcv=9001) + printed("[fd00::7]:41000")
+    text = (
+        printed()
+        + printed("[::ffff:172.18.0.9]:41000", bytes_sent=5, lastsnd=9000, lastrcv=9001)
+        + printed("[fd00::7]:41000")
+    )
     assert busy_clients(text) == [CLIENT, "[fd00::7]:41000"]
     assert busy_clients(text.replace("\n\t", " ")) == [CLIENT, "[fd00::7]:41000"]
     assert busy_clients("") == []

@@ -63,7 +63,10 @@ def test_exchange():
     ("found", "words"),
     [
         (states(RUNNING), "no container next to take the place of main; create it first"),
-        (states(RUNNING, STOPPED, STOPPED), "old waits since an earlier exchange that was not ended; use state=restored first"),
+        (
+            states(RUNNING, STOPPED, STOPPED),
+            "old waits since an earlier exchange that was not ended; use state=restored first",
+        ),
     ],
 )
 def test_exchange_refuses(found, words):
@@ -83,7 +86,7 @@ def test_from_each_point_of_an_exchange_the_old_container_comes_back(killed_afte
     assert back["main"][0] == ("old" if there.get("old") else "main")
 
 
-@pytest.mark.parametrize(("main", "old"), itertools.product([MISSING, STOPPED, RUNNING], [STOPPED, RUNNING]))
+@pytest.mark.parametrize(("main", "old"), list(itertools.product([MISSING, STOPPED, RUNNING], [STOPPED, RUNNING])))
 def test_restore_takes_what_waits_aside(main, old):
     found = states(main, MISSING, old)
     assert after(steps_to_restore(NAMES, found), found) == {"main": ("old", RUNNING)}
@@ -109,7 +112,10 @@ def test_start():
         ({"11434/tcp": [{"HostIp": "127.0.0.1", "HostPort": "11435"}]}, "http://127.0.0.1:11435"),
         ({"11434/tcp": [{"HostIp": "0.0.0.0", "HostPort": "11435"}]}, "http://127.0.0.1:11435"),
         ({"11434/tcp": [{"HostIp": "", "HostPort": "11435"}]}, "http://127.0.0.1:11435"),
-        ({"11434/tcp": [{"HostIp": "::", "HostPort": "1"}, {"HostIp": "192.0.2.1", "HostPort": "2"}]}, "http://192.0.2.1:2"),
+        (
+            {"11434/tcp": [{"HostIp": "::", "HostPort": "1"}, {"HostIp": "192.0.2.1", "HostPort": "2"}]},
+            "http://192.0.2.1:2",
+        ),
         ({"11434/tcp": None}, None),
         ({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}]}, None),
         (None, None),

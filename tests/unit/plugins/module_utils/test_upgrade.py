@@ -20,7 +20,13 @@ SAME = {"actions": [], "diff": {"before": {}, "after": {}}}
 
 def container(name, state="running", *, image="sha256:1", mounts=(), ours=True, **labels):
     instance = {"alchemorsel.instance": "ollama"} if ours else {}
-    return {"Names": [f"/{name}"], "State": state, "ImageID": image, "Labels": {**instance, **labels}, "Mounts": list(mounts)}
+    return {
+        "Names": [f"/{name}"],
+        "State": state,
+        "ImageID": image,
+        "Labels": {**instance, **labels},
+        "Mounts": list(mounts),
+    }
 
 
 def bind(source, writable=True):
@@ -100,7 +106,9 @@ def test_images_that_can_be_gone_back_to_are_named_by_id_and_reference():
 
 
 def test_containers_of_others_with_a_needed_name_are_foreign_and_never_removed():
-    decided = decide({}, container("ollama"), container("ollama-canary", ours=False), container("ollama-previous", ours=False))
+    decided = decide(
+        {}, container("ollama"), container("ollama-canary", ours=False), container("ollama-previous", ours=False)
+    )
     assert decided["foreign"] == ["ollama-canary", "ollama-previous"]
     assert (decided["leftovers"], decided["helpers"], decided["previous"]) == ([], [], {})
 
@@ -123,12 +131,18 @@ def test_a_link_is_no_name():
     ("other", "found"),
     [
         (container("web", ours=False, mounts=[bind(STORE)]), ["web (/var/lib/ollama at /data)"]),
-        (container("web", ours=False, mounts=[bind("/var/lib/ollama/models")]), ["web (/var/lib/ollama/models at /data)"]),
+        (
+            container("web", ours=False, mounts=[bind("/var/lib/ollama/models")]),
+            ["web (/var/lib/ollama/models at /data)"],
+        ),
         (container("web", ours=False, mounts=[bind("/var/lib")]), ["web (/var/lib at /data)"]),
         (container("web", ours=False, mounts=[bind("/")]), ["web (/ at /data)"]),
         (container("web", "paused", ours=False, mounts=[bind(STORE)]), ["web (/var/lib/ollama at /data)"]),
         # Another instance of ours
-        (container("second", **{"alchemorsel.instance": "second"}, mounts=[bind(STORE)]), ["second (/var/lib/ollama at /data)"]),
+        (
+            container("second", **{"alchemorsel.instance": "second"}, mounts=[bind(STORE)]),
+            ["second (/var/lib/ollama at /data)"],
+        ),
         (container("web", ours=False, mounts=[bind(STORE, writable=False)]), []),
         (container("web", "exited", ours=False, mounts=[bind(STORE)]), []),
         (container("web", ours=False, mounts=[bind("/var/lib/ollama2")]), []),
@@ -151,8 +165,16 @@ def test_a_volume_is_known_by_its_name():
 
 def test_differences_name_the_key_the_value_now_and_the_value_wanted():
     diff = {
-        "before": {"expected_env": ["A=1", "B=2"], "user": "1000:1000", "expected_ulimits": [{"Name": "nofile", "Soft": 1}]},
-        "after": {"expected_env": ["A=1", "B=3", "C=4"], "user": "1001:1000", "expected_ulimits": [{"Name": "nofile", "Soft": 2}]},
+        "before": {
+            "expected_env": ["A=1", "B=2"],
+            "user": "1000:1000",
+            "expected_ulimits": [{"Name": "nofile", "Soft": 1}],
+        },
+        "after": {
+            "expected_env": ["A=1", "B=3", "C=4"],
+            "user": "1001:1000",
+            "expected_ulimits": [{"Name": "nofile", "Soft": 2}],
+        },
     }
     assert differences(diff) == [
         {"name": "env.B", "now": "2", "wanted": "3"},
@@ -164,7 +186,11 @@ def test_differences_name_the_key_the_value_now_and_the_value_wanted():
 
 def test_a_declared_image_is_named_once_and_by_its_reference():
     diff = {
-        "before": {"labels": {"alchemorsel.image": "ollama:1", "a": "b"}, "image": "sha256:1", "image_name": "sha256:1"},
+        "before": {
+            "labels": {"alchemorsel.image": "ollama:1", "a": "b"},
+            "image": "sha256:1",
+            "image_name": "sha256:1",
+        },
         "after": {"labels": {"alchemorsel.image": "ollama:2", "a": "b"}, "image": "sha256:2", "image_name": "sha256:2"},
     }
     assert differences(diff) == [{"name": "image", "now": "ollama:1", "wanted": "ollama:2"}]
@@ -220,7 +246,9 @@ def test_probe(declared, probe, free, model):
 def test_why_there_is_no_probe():
     assert choose_probe(MODELS, [], "", 1)["reason"] == "no declared model is on the server"
     assert choose_probe(MODELS, [], "gone", 1)["reason"] == "gone is not on the server"
-    assert choose_probe(MODELS, ["big"], "", 3 * 10**3)["reason"].startswith("0.0 GB of memory are free, and big:latest wants 0.0 GB")
+    assert choose_probe(MODELS, ["big"], "", 3 * 10**3)["reason"].startswith(
+        "0.0 GB of memory are free, and big:latest wants 0.0 GB"
+    )
 
 
 # --- the filters ------------------------------------------------------------------------------------------------------

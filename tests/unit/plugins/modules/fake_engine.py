@@ -9,6 +9,7 @@ import json
 import re
 import socketserver
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ class FakeEngine:
 
         class Server(socketserver.ThreadingUnixStreamServer):
             daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                # A client that leaves early is no fault
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(request, client_address)
 
         self._server = Server(path, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

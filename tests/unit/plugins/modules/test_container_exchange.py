@@ -26,7 +26,8 @@ def engine(tmp_path):
 def run(run_module, engine):
     def once(check_mode=False, **options):
         named = {"name": "main", "replacement": "next", "aside": "old", "docker_socket": engine.path, "timeout": 0.5}
-        return run_module(container_exchange, {**named, **options}, check_mode)
+        given = {key: value for key, value in {**named, **options}.items() if value is not None}
+        return run_module(container_exchange, given, check_mode)
 
     return once
 
