@@ -24,7 +24,7 @@ MISSING, STOPPED, RUNNING = "missing", "stopped", "running"
 STOP, START, RENAME, REMOVE = "stop", "start", "rename", "remove"
 #: An answer is a version in some bytes; whoever writes more is no Ollama server.
 _MOST = 65536
-_PAUSE = 0.05
+_PAUSE = 0.1
 
 
 class NotServing(OllamaError):
