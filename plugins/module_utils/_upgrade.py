@@ -60,7 +60,7 @@ def plan(
     main = seen.get(name)
     return {
         "action": _action(compared, main, state, recreate),
-        "pending": differences(compared.get("diff") or {}),
+        "pending": differences(compared.get("diff") or {}, _created_with(compared)),
         "repair": _repair(main, own),
         "leftovers": [f"{name}-{suffix}" for suffix in (CANARY, NEXT) if suffix in own],
         "helpers": [f"{name}-{suffix}" for suffix in own],
@@ -141,11 +141,14 @@ def _is(entry: Mapping[str, Any] | None, state: str) -> bool:
 # --- what differs -----------------------------------------------------------------------------------------------------
 
 
-def differences(diff: Mapping[str, Any]) -> list[dict[str, Any]]:
+def differences(diff: Mapping[str, Any], created_with: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return what differs between a container and its declaration, one entry for each key: ``name``, ``now``, ``wanted``.
 
     Lists and mappings are taken apart, so that one changed variable is not hidden among twenty. Values that look like
     secrets are not shown.
+
+    :param created_with: what the new container would be created with. Variables and labels that are not in it come from another
+        image, and are left out.
     """
     before, after = diff.get("before") or {}, diff.get("after") or {}
     found: list[dict[str, Any]] = []
@@ -157,7 +160,20 @@ def differences(diff: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         title = key[len("expected_") :] if key.startswith("expected_") else key
         found.extend(_taken_apart(title, now, wanted))
+    if created_with and any(entry["name"] == "image" for entry in found):
+        declared = {f"env.{str(item).partition('=')[0]}" for item in created_with.get("Env") or []}
+        declared |= {f"labels.{key}" for key in created_with.get("Labels") or {}}
+        found = [entry for entry in found if entry["name"] in declared or not _may_be_an_images(entry)]
     return [entry for index, entry in enumerate(found) if entry not in found[:index]]
+
+
+def _may_be_an_images(entry: Mapping[str, Any]) -> bool:
+    return entry["wanted"] is not None and str(entry["name"]).startswith(("env.", "labels."))
+
+
+def _created_with(compared: Mapping[str, Any]) -> Mapping[str, Any]:
+    actions = [action for action in compared.get("actions") or [] if isinstance(action, Mapping)]
+    return next((action.get("create_parameters") or {} for action in actions if "created" in action), {})
 
 
 def _reference_differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -196,6 +196,33 @@ def test_a_declared_image_is_named_once_and_by_its_reference():
     assert differences(diff) == [{"name": "image", "now": "ollama:1", "wanted": "ollama:2"}]
 
 
+def test_what_another_image_brings_along_is_left_out():
+    diff = {
+        "before": {
+            "labels": {"alchemorsel.image": "ollama:1", "from": "old", "team": "a"},
+            "env": ["IMAGES=1", "GONE=1", "MINE=1"],
+        },
+        "after": {
+            "labels": {"alchemorsel.image": "ollama:2", "from": "new", "team": "b"},
+            "env": ["IMAGES=2", "MINE=2"],
+        },
+    }
+    created = {"Env": ["MINE=2"], "Labels": {"alchemorsel.image": "ollama:2", "team": "b"}}
+    compared = {
+        "actions": [{"removed": "1"}, {"created": "Created container", "create_parameters": created}],
+        "diff": diff,
+    }
+    assert [entry["name"] for entry in decide(compared, container("ollama"))["pending"]] == [
+        "image",
+        "labels.team",
+        "env.GONE",
+        "env.MINE",
+    ]
+    # The same without another image: what differs was changed by hand
+    same = {key: {**value, "labels": {"from": key}} for key, value in diff.items()}
+    assert {"env.IMAGES", "labels.from"} <= {entry["name"] for entry in differences(same, created)}
+
+
 def test_an_image_without_another_reference_is_named_by_its_id():
     assert differences({"before": {"image": "sha256:1"}, "after": {"image": "sha256:2"}}) == [
         {"name": "image", "now": "sha256:1", "wanted": "sha256:2"}
