@@ -243,6 +243,6 @@ def choose_probe(models: Iterable[Mapping[str, Any]], declared: Iterable[str], p
 
 def _parsed(text: str) -> ModelName | None:
     try:
-        return parse_listed(text)
+        return parse_listed(str(text))
     except InvalidName:
         return None
