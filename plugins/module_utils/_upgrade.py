@@ -74,7 +74,8 @@ def plan(
 def _action(compared: Mapping[str, Any], main: Mapping[str, Any] | None, state: str, recreate: str) -> str:
     actions = [action for action in compared.get("actions") or [] if isinstance(action, Mapping)]
     if not actions:
-        return NONE
+        # Of what is changed in place, docker_container tells no action in check mode, but the difference
+        return RUN if (compared.get("diff") or {}).get("before") else NONE
     # It is made anew where the old one would have to go first
     if not any("removed" in action for action in actions):
         return RUN

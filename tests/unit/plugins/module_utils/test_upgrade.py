@@ -15,6 +15,7 @@ STORE = "/var/lib/ollama"
 RECREATED = {"actions": [{"stopped": "1"}, {"removed": "1"}, {"created": "Created container"}, {"started": "2"}]}
 CREATED = {"actions": [{"created": "Created container"}, {"started": "2"}]}
 UPDATED = {"actions": [{"updated": "1", "update_parameters": {}}]}
+IN_PLACE = {"actions": [], "diff": {"before": {"restart_policy": "no"}, "after": {"restart_policy": "always"}}}
 SAME = {"actions": [], "diff": {"before": {}, "after": {}}}
 
 
@@ -47,6 +48,7 @@ def decide(compared, *containers, **options):
         ({}, [container("ollama")], {}, "none"),
         (CREATED, [], {}, "run"),
         (UPDATED, [container("ollama")], {}, "run"),
+        (IN_PLACE, [container("ollama")], {}, "run"),
         (UPDATED, [container("ollama")], {"recreate": "never"}, "run"),
         (RECREATED, [container("ollama")], {}, "upgrade"),
         (RECREATED, [container("ollama")], {"state": "stopped"}, "run"),
