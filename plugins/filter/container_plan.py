@@ -57,7 +57,7 @@ _value:
     - C(repair), what a killed run left to do, V(none), V(restore) or V(finish); C(leftovers), names of containers to remove;
       C(helpers), names of all containers of the instance beside its own.
     - C(previous) and C(aside), image ID and declared reference of the image before, and of a container that waits to be put back; or empty.
-    - C(writers) and C(foreign), containers that can write to the store, and those of others with names that are needed.
+    - C(dangers), sentences about what forbids it, such as other running containers that can write to the store, or that have a name that is needed.
   type: dict
 """
 

@@ -66,8 +66,16 @@ def plan(
         "helpers": [f"{name}-{suffix}" for suffix in own],
         "previous": _image(own.get(PREVIOUS)),
         "aside": _image(own.get(OLD)),
-        "writers": _writers(seen, store, [name, *(f"{name}-{suffix}" for suffix in own)]),
-        "foreign": foreign,
+        "dangers": [
+            f"The running container {writer} can write to the models of {name}, and two servers on one store delete each other's "
+            "files: stop it, or mount them read-only there."
+            for writer in _writers(seen, store, [name, *(f"{name}-{suffix}" for suffix in own)])
+        ]
+        + [
+            f"A container named {title} is there that this role did not make, and the role needs the name: remove or rename it "
+            "yourself, or set ollama_name to another name."
+            for title in foreign
+        ],
     }
 
 

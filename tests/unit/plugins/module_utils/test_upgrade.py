@@ -111,19 +111,29 @@ def test_containers_of_others_with_a_needed_name_are_foreign_and_never_removed()
     decided = decide(
         {}, container("ollama"), container("ollama-canary", ours=False), container("ollama-previous", ours=False)
     )
-    assert decided["foreign"] == ["ollama-canary", "ollama-previous"]
+    assert [danger.split(" is there that this role did not make")[0] for danger in decided["dangers"]] == [
+        "A container named ollama-canary",
+        "A container named ollama-previous",
+    ]
     assert (decided["leftovers"], decided["helpers"], decided["previous"]) == ([], [], {})
 
 
 def test_another_instance_with_a_name_that_ends_alike_is_foreign():
     other = container("ollama-next", **{"alchemorsel.instance": "ollama-next"})
-    assert decide({}, container("ollama"), other)["foreign"] == ["ollama-next"]
+    assert "container named ollama-next is there" in decide({}, container("ollama"), other)["dangers"][0]
 
 
 def test_a_link_is_no_name():
     entry = container("web")
     entry["Names"] = ["/other/ollama-canary", "/web"]
     assert decide({}, entry)["leftovers"] == []
+
+
+def writers(decided):
+    """Whom the sentences of a plan name."""
+    ending = " can write to the models of ollama, and two servers on one store delete each other's files: stop it, or mount them read-only there."
+    assert all(danger.endswith(ending) for danger in decided["dangers"])
+    return [danger[len("The running container ") : -len(ending)] for danger in decided["dangers"]]
 
 
 # --- who else writes --------------------------------------------------------------------------------------------------
@@ -152,14 +162,14 @@ def test_a_link_is_no_name():
     ],
 )
 def test_who_can_write_to_the_store(other, found):
-    assert decide({}, other)["writers"] == found
+    assert writers(decide({}, other)) == found
 
 
 def test_a_volume_is_known_by_its_name():
     mount = {"Type": "volume", "Name": "models", "Source": "", "Destination": "/data", "RW": True}
     entry = container("web", ours=False, mounts=[mount])
-    assert plan({}, [entry], name="ollama", store="models")["writers"] == ["web (models at /data)"]
-    assert plan({}, [entry], name="ollama", store="other")["writers"] == []
+    assert writers(plan({}, [entry], name="ollama", store="models")) == ["web (models at /data)"]
+    assert writers(plan({}, [entry], name="ollama", store="other")) == []
 
 
 # --- what differs -----------------------------------------------------------------------------------------------------
