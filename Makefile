@@ -123,8 +123,9 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 
 ##@ Lab
 
-# Scenarios of molecule/, and those with side effects that are not part of their test
-SCENARIOS := default docker nvidia_container_toolkit ollama
+# Scenarios of molecule/: those of `make test`, those that `make molecule` runs too, and those with side effects outside of their test
+TESTED := default docker nvidia_container_toolkit ollama
+SCENARIOS := $(TESTED) upgrade
 SIDE_EFFECTS := docker nvidia_container_toolkit
 MOLECULE := $(SCENARIOS:%=molecule-%) $(SIDE_EFFECTS:%=molecule-all-%)
 
@@ -142,6 +143,7 @@ molecule-default: ## site.yml on the lab: converge, idempotence, verify, kills a
 molecule-docker: ## The role docker alone, with every case of daemon.json
 molecule-nvidia_container_toolkit: ## That role with a pretended GPU, and a CDI device request on a real engine
 molecule-ollama: ## The role ollama: who reaches the server from outside the host
+molecule-upgrade: ## The role ollama's upgrades: good and bad images, killed runs, rollback, with a probe through each
 # A scenario begins with `destroy`, which asks the engine what there is
 $(SCENARIOS:%=molecule-%): molecule-%: venv
 	lab/engine.sh ensure
@@ -160,7 +162,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration $(SCENARIOS:%=molecule-%)
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration $(TESTED:%=molecule-%)
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
