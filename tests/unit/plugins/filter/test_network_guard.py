@@ -40,8 +40,8 @@ table inet alchemorsel_ollama {
 """
 
 
-def guard(network=None, bind="127.0.0.1", **options):
-    return network_guard(NETWORK if network is None else network, "ollama", bind, 11435, **options)
+def guard(*network, bind="127.0.0.1", **options):
+    return network_guard(*(network or [NETWORK]), "ollama", bind, 11435, **options)
 
 
 def rule_lines(text):
