@@ -22,7 +22,7 @@ purelib = $(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("pureli
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z0-9._-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 ##@ Environments
 
@@ -80,7 +80,7 @@ check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
-docs: venv ## Write the made parts: README of each role, docs/hardening.md, docs/health.md
+docs: venv ## Write the made parts: README of each role, docs/hardening.md, health.md, docker.md
 	python tools/docs.py
 format: venv ## Format the Python files
 	ruff format .
@@ -123,7 +123,13 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 
 ##@ Lab
 
-.PHONY: demo lab-up lab-down molecule-default molecule-docker
+# Scenarios of molecule/: those of `make test`, those that `make molecule` runs too, and those with side effects outside of their test
+TESTED := default docker nvidia_container_toolkit ollama
+SCENARIOS := $(TESTED) upgrade
+SIDE_EFFECTS := docker nvidia_container_toolkit
+MOLECULE := $(SCENARIOS:%=molecule-%) $(SIDE_EFFECTS:%=molecule-all-%)
+
+.PHONY: demo lab-up lab-down molecule $(MOLECULE)
 demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
 	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
@@ -131,15 +137,24 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
-molecule-default molecule-docker: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
-molecule-default molecule-docker: export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+$(MOLECULE): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+$(MOLECULE): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+molecule-default: ## site.yml on the lab: converge, idempotence, verify, kills and restarts
+molecule-docker: ## The role docker alone, with every case of daemon.json
+molecule-nvidia_container_toolkit: ## That role with a pretended GPU, and a CDI device request on a real engine
+molecule-ollama: ## The role ollama: who reaches the server from outside the host
+molecule-upgrade: ## The role ollama's upgrades: good and bad images, killed runs, rollback, with a probe through each
 # A scenario begins with `destroy`, which asks the engine what there is
-molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
+$(SCENARIOS:%=molecule-%): molecule-%: venv
 	lab/engine.sh ensure
-	molecule test -s default
-molecule-docker: venv ## The role docker alone, with every case of daemon.json
+	molecule test -s $*
+molecule: venv ## Every scenario, each with its side effects
+	@python tools/steps.py $(filter-out $(SIDE_EFFECTS:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(SIDE_EFFECTS:%=molecule-all-%)
+$(SIDE_EFFECTS:%=molecule-all-%): molecule-all-%: venv
 	lab/engine.sh ensure
-	molecule test -s docker
+	molecule destroy -s $*
+	{ molecule test -s $* --destroy never && molecule side_effect -s $*; } || { molecule destroy -s $*; exit 1; }
+	molecule destroy -s $*
 
 .PHONY: clean
 clean: ## Remove all that make, the lab and the tests made, and nothing else
@@ -147,7 +162,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration molecule-default molecule-docker
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration $(TESTED:%=molecule-%)
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images of the lab: built where their recipe changed, and the Ollama image pushed to the lab's registry.
 
-    python lab/images.py build [--releases bookworm,trixie]
+    python lab/images.py build
     python lab/images.py push --port PORT
 
 Each image carries the hash of its recipe as a label; the same hash means nothing to do. All labs of a checkout share the
@@ -206,12 +206,15 @@ def build_host(release: str) -> bool:
 
 
 def build_services() -> bool:
-    """The services container; it stands on the Debian 12 host, whose recipe is therefore part of its own."""
-    host = f"alab-{CHECKOUT}/host:deb12"
-    arguments = {"BASE": host, "CHECKOUT": CHECKOUT}
-    files = support_files("registry.yml", "docker-registry.conf", "alab-models.service")
+    """The services container; it stands on the Debian 12 host, and its apt repositories have packages of both releases,
+    so the hosts' recipes are part of its own."""
+    hosts = {name: f"alab-{CHECKOUT}/host:{tag}" for name, tag in RELEASES.items()}
+    arguments = {"BASE": hosts["bookworm"], "TRIXIE": hosts["trixie"], "CHECKOUT": CHECKOUT}
+    files = support_files("registry.yml", "docker-registry.conf", "alab-models.service", "apt.nginx")
+    files += tree(IMAGE / "apt", "apt")
     files += [*standin_files(), *tree(ROOT / "lab" / "models", "lab/models", (".gguf",))]
-    dockerfile = f"# on {label(host, RECIPE)}\n" + (IMAGE / "services.Dockerfile").read_text()
+    bases = "".join(f"# on {label(host, RECIPE)}\n" for host in hosts.values())
+    dockerfile = bases + (IMAGE / "services.Dockerfile").read_text()
     return build(f"alab-{CHECKOUT}/services:latest", dockerfile, files, arguments)
 
 
@@ -309,8 +312,7 @@ def push(port: int, ca: Path) -> dict[str, object]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Images of the lab")
     commands = parser.add_subparsers(dest="command", required=True)
-    building = commands.add_parser("build", help="build what the lab's machines are made of")
-    building.add_argument("--releases", default=",".join(RELEASES), help="Debian releases, comma-separated")
+    commands.add_parser("build", help="build what the lab's machines are made of")
     pushing = commands.add_parser("push", help="push the Ollama images to the lab's registry")
     pushing.add_argument("--port", type=int, required=True, help="port of the registry on 127.0.0.1")
     pushing.add_argument("--ca", type=Path, required=True, help="certificate of the lab's CA")
@@ -321,8 +323,7 @@ def main() -> int:
             if arguments.command == "push":
                 answer |= push(arguments.port, arguments.ca)
             else:
-                releases = {"bookworm", *arguments.releases.split(",")}  # the services stand on bookworm
-                built = [build_host(release) for release in sorted(releases)]
+                built = [build_host(release) for release in RELEASES]
                 answer["changed"] = any([*built, build_services()])
     except LabError as error:
         print(f"images: {error}", file=sys.stderr)

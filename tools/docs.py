@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the documentation that repeats data: each role's README and docs/hardening.md.
+"""Make the documentation that repeats data: each role's README, and the made parts of docs/hardening.md, health.md, gpu.md and docker.md.
 
     python tools/docs.py            write what differs
     python tools/docs.py --check    change nothing, end with 1 if anything differs
@@ -28,6 +28,11 @@ HARDENING = Path("docs/hardening.md")
 VERDICTS = Path("plugins/module_utils/_verdicts.py")
 FAULTS = Path("tests/unit/fixtures/health_faults.json")
 HEALTH = Path("docs/health.md")
+GPU = Path("docs/gpu.md")
+GPU_PAGE = Path("tools/gpu_page.py")
+CIS = Path("roles/docker/vars/main/cis.yml")
+DAEMON_KEYS = Path("plugins/module_utils/_daemon_keys.py")
+DOCKER = Path("docs/docker.md")
 
 
 def main() -> int:
@@ -45,7 +50,9 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield spec.parent.parent / "README.md", role_readme(spec.parent.parent)
     if RULES.exists():
         yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
+    yield GPU, runpy.run_path(str(GPU_PAGE))["gpu_page"]()
     yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
+    yield DOCKER, docker_page(yaml.safe_load(CIS.read_text())["_docker_cis"], runpy.run_path(str(DAEMON_KEYS)))
 
 
 def update(path: Path, made: str, check: bool) -> bool:
@@ -165,6 +172,54 @@ def health_page(verdicts: Iterable[Any], faults: dict[str, dict[str, str]]) -> s
     lines += [
         f"| {cell(fault)} | {code(seen['verdict'])} | {cell(seen['message'])} |" for fault, seen in faults.items()
     ]
+    return "\n".join(lines)
+
+
+def docker_page(points: list[dict[str, Any]], keys: dict[str, Any]) -> str:
+    """Return the made part of docs/docker.md."""
+    lines = [
+        "# The engine and its daemon.json",
+        "",
+        "The role `docker` adopts an engine that is there, or installs one, and merges settings into `/etc/docker/daemon.json`. Its variables",
+        "are in [the role's README](../roles/docker/README.md); this page says which settings it brings, why, and what happens to a host that",
+        "others use too.",
+        "",
+        "## Settings and CIS Docker Benchmark, section 2",
+        "",
+        "Made from `roles/docker/vars/main/cis.yml`. *Merged* fills a key that the host's file does not have; *checked* sets nothing and reports a",
+        "host that says otherwise. The last column names what shows it on a running engine.",
+        "",
+        "| CIS | Setting | By default | Why | Shown by |",
+        "|---|---|---|---|---|",
+    ]
+    for point in points:
+        how = "merged" if "merged" in point else "checked" if "checked" in point else "left out"
+        values = point.get("merged") or point.get("checked") or {}
+        settings = ", ".join(code(f"{key}: {json.dumps(value)}") for key, value in values.items()) or code(
+            point["setting"]
+        )
+        row = (point["cis"], settings, how, cell(point["why"]), code(point["test"]))
+        lines.append(f"| {' | '.join(row)} |")
+    names = ", ".join(code(key) for key in sorted(keys["RELOADABLE"]))
+    members = " and ".join(code(name) for name in sorted(keys["RESTART_FEATURES"]))
+    lines += [
+        "",
+        "## Reload or restart",
+        "",
+        f"A reload (SIGHUP) is enough for {names}; of `features`, {members} want a restart. Anything else restarts the engine.",
+        "",
+        "## Types that are checked",
+        "",
+        "Before the file is in place each of these keys is checked, in what was asked for and in what the host has. Keys that are not listed",
+        "are left to the engine.",
+        "",
+        "| Wanted | Keys |",
+        "|---|---|",
+    ]
+    kinds: dict[str, list[str]] = {}
+    for key, kind in sorted(keys["TYPES"].items()):
+        kinds.setdefault(kind, []).append(code(key))
+    lines += [f"| {kind} | {', '.join(found)} |" for kind, found in kinds.items()]
     return "\n".join(lines)
 
 

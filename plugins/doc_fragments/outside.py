@@ -33,6 +33,14 @@ options:
     type: str
     choices: [auto, nvidia_smi, log, none]
     default: auto
+  min_gpus:
+    description:
+      - How many GPUs the server must have found at its last start, by the lines C(inference compute) in its log, from O(container)
+        or O(log_path). At every O(level). A server that finds none says nothing more and computes on the CPU.
+      - While the server has not said what it found, it is waited for. A log that does not reach back to the start is no failure.
+      - V(0) does not ask.
+    type: int
+    default: 0
   container:
     description:
       - Name of the Docker container in which the server runs on the host where the module runs. Its processes, log and cgroup

@@ -30,16 +30,40 @@ options:
     type: dict
     default: {}
   running_text:
-    description: Text of the C(daemon.json) that the running engine was started with, where that is not the present one.
+    description: Text of the C(daemon.json) that the running engine was started with, where an earlier run was interrupted.
     type: str
   shared:
-    description: Whether others use the engine. Then only what was asked for and a reload suffices for is applied; the rest is pending.
-    type: bool
-    default: false
+    description:
+      - Why others depend on the engine, in words. Then only what was asked for and a reload suffices for is applied; the rest is pending.
+    type: list
+    elements: str
+    default: []
+  unread:
+    description: Why the engine does not read the file, in words. Then everything is pending.
+    type: str
+    default: ""
   swarm:
     description: Whether the engine is a member of a swarm, which does not start with C(live-restore).
     type: bool
     default: false
+  command:
+    description: The command line of the running C(dockerd). What its options set must not stand in the file, too.
+    type: str
+    default: ""
+  recommended:
+    description: Values that a differing one of the file is compared with, without setting them.
+    type: dict
+    default: {}
+  unit:
+    description: What is to change in the engine's unit, for which it has to be restarted. Each with C(key), C(now) and C(wanted).
+    type: list
+    elements: dict
+    default: []
+  unit_waits:
+    description: Why the unit is not to be changed now, in words.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,9 +79,12 @@ _value:
     - C(error), text, says why the present file cannot be read. Nothing else counts then.
     - C(problems), list of text, what is wrong with the settings asked for.
     - C(write), boolean, and C(text), whether the file has to be written, and its new content.
+    - C(secret), boolean, whether an address in the file names a user or a password. They are left out of all that follows.
+    - C(unit), boolean, whether the unit is to be changed.
     - C(action), one of V(none), V(reload), V(restart).
     - C(reload_first), boolean, whether a reload before the restart lets the containers survive it.
-    - C(changes), C(pending), C(kept), lists of text, one line for each key that changes, that waits, and whose found value differs from the default.
+    - C(changes) and C(kept), lists of text, one line for each key that changes and whose found value differs from the default.
+    - C(pending), list of mappings with C(key), C(now), C(wanted), C(reason) and C(remedy), one for each change that is not applied.
   type: dict
 """
 
@@ -71,17 +98,19 @@ def daemon_config(
     text: str,
     config: dict[str, Any],
     defaults: dict[str, Any] | None = None,
-    running_text: str | None = None,
-    shared: bool = False,
-    swarm: bool = False,
+    recommended: dict[str, Any] | None = None,
+    shared: list[str] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """See DOCUMENTATION; raises AnsibleFilterError when an argument has the wrong type."""
     if not isinstance(text, str):
         raise AnsibleFilterError(f"daemon_config wants the text of a daemon.json, found {type(text).__name__}")
-    for name, value in (("config", config), ("defaults", defaults or {})):
+    for name, value in (("config", config), ("defaults", defaults or {}), ("recommended", recommended or {})):
         if not isinstance(value, dict):
             raise AnsibleFilterError(f"daemon_config: {name} is to be a mapping, found {type(value).__name__}")
-    return plan(text, defaults or {}, config, running_text=running_text, shared=shared, swarm=swarm)
+    if not isinstance(shared or [], list):
+        raise AnsibleFilterError(f"daemon_config: shared is to be a list of reasons, found {type(shared).__name__}")
+    return plan(text, defaults or {}, config, recommended=recommended, shared=shared or [], **more)
 
 
 class FilterModule:

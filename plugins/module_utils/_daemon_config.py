@@ -12,116 +12,32 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-NONE, RELOAD, RESTART = "none", "reload", "restart"
-
-# Taken up on SIGHUP. Whatever is not listed here wants a restart.
-RELOADABLE = frozenset(
-    {
-        "allow-nondistributable-artifacts",
-        "debug",
-        "default-runtime",
-        "features",
-        "insecure-registries",
-        "labels",
-        "live-restore",
-        "max-concurrent-downloads",
-        "max-concurrent-uploads",
-        "registry-mirrors",
-        "runtimes",
-        "shutdown-timeout",
-    }
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_change import (
+    ABSENT,
+    NONE,
+    RELOAD,
+    RESTART,
+    Change,
+    Plain,
+    changes_between,
+    has_secret,
+    masked,
+    same,
+    show,
 )
-# ... except these members of `features`, which the engine reads when it starts
-RESTART_FEATURES = frozenset({"cdi", "containerd-snapshotter"})
-
-# Log drivers that know the options max-size and max-file; with any other the engine would refuse to start
-ROTATING_LOG_DRIVERS = frozenset({"json-file", "local"})
-
-# JSON types of the keys that people set; a key that is not listed is passed through for the engine to judge
-_BOOL, _INT, _TEXT, _LIST, _MAP, _TEXTMAP = (
-    "true or false",
-    "a whole number",
-    "text",
-    "a list of texts",
-    "a mapping",
-    "a mapping of texts",
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_keys import (
+    MERGED_OPTIONS,
+    ROTATING_LOG_DRIVERS,
+    options_of,
+    type_problems,
 )
-TYPES = {
-    **dict.fromkeys(
-        (
-            "debug experimental icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore "
-            "no-new-privileges raw-logs selinux-enabled tls tlsverify userland-proxy"
-        ).split(),
-        _BOOL,
-    ),
-    **dict.fromkeys(
-        (
-            "max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu network-control-plane-mtu "
-            "network-diagnostic-port oom-score-adjust shutdown-timeout"
-        ).split(),
-        _INT,
-    ),
-    **dict.fromkeys(
-        (
-            "bip bridge cgroup-parent containerd containerd-namespace data-root default-cgroupns-mode default-gateway "
-            "default-ipc-mode default-runtime default-shm-size exec-root fixed-cidr fixed-cidr-v6 group host-gateway-ip ip "
-            "log-driver log-format log-level metrics-addr pidfile seccomp-profile storage-driver tlscacert tlscert tlskey "
-            "userland-proxy-path userns-remap"
-        ).split(),
-        _TEXT,
-    ),
-    **dict.fromkeys(
-        (
-            "allow-nondistributable-artifacts authorization-plugins cdi-spec-dirs dns dns-opts dns-search exec-opts hosts "
-            "insecure-registries labels node-generic-resources registry-mirrors storage-opts"
-        ).split(),
-        _LIST,
-    ),
-    **dict.fromkeys("builder default-network-opts default-ulimits features proxies runtimes".split(), _MAP),
-    "log-opts": _TEXTMAP,
-}
 
 
 class DaemonConfigError(ValueError):
     """The host's daemon.json cannot be understood; the text says why, in one sentence."""
-
-
-class Change(NamedTuple):
-    """One top-level key that is to become another: ``needs`` is reload or restart, ``asked`` whether the operator named it."""
-
-    key: str
-    before: Any
-    after: Any
-    needs: str
-    asked: bool
-
-    def text(self) -> str:
-        """The change in one line, with ``(none)`` for a key that is not there."""
-        return f"{self.key}: {_show(self.before)} -> {_show(self.after)} ({self.needs})"
-
-
-class _Absent:
-    """Stands for a key that is not in the file; JSON's null is a value."""
-
-
-_ABSENT = _Absent()
-
-
-def _canonical(value: Any) -> str:
-    """JSON text that is equal for equal meaning (and tells 1 from true, which ``==`` does not)."""
-    return json.dumps(value, sort_keys=True)
-
-
-def _same(left: Any, right: Any) -> bool:
-    if left is _ABSENT or right is _ABSENT:
-        return left is right
-    return _canonical(left) == _canonical(right)
-
-
-def _show(value: Any) -> str:
-    return "(none)" if value is _ABSENT else json.dumps(value)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -146,29 +62,6 @@ def render(config: dict[str, Any], like: str) -> str:
             indent = white
             break
     return json.dumps(config, indent=indent, ensure_ascii=False) + "\n"
-
-
-def type_problems(config: dict[str, Any]) -> list[str]:
-    """One sentence for each known key whose value has a type that the engine would refuse."""
-    return [
-        f"daemon.json key {key}: found {json.dumps(value)}, wanted {TYPES[key]}"
-        for key, value in config.items()
-        if key in TYPES and value is not None and not _fits(value, TYPES[key])
-    ]
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if kind == _BOOL:
-        return isinstance(value, bool)
-    if kind == _INT:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == _TEXT:
-        return isinstance(value, str)
-    if kind == _LIST:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if not isinstance(value, dict):
-        return False
-    return kind == _MAP or all(isinstance(item, str) for item in value.values())
 
 
 def _fill(config: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -206,15 +99,21 @@ def _trim(defaults: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _target(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str, Any], swarm: bool) -> dict[str, Any]:
-    defaults = _trim(defaults, wanted)
-    if swarm:
-        # dockerd does not start with it on a member of a swarm
-        defaults.pop("live-restore", None)
-    target = copy.deepcopy(current)
-    driver = wanted.get("log-driver") or current.get("log-driver") or defaults.get("log-driver")
+def _usable(
+    defaults: dict[str, Any], current: dict[str, Any], wanted: dict[str, Any], options: dict[str, str]
+) -> dict[str, Any]:
+    """The defaults that the engine can start with, given its command line and the log driver."""
+    usable = {key: value for key, value in defaults.items() if key not in options or key in current}
+    driver = (
+        wanted.get("log-driver") or current.get("log-driver") or options.get("log-driver") or defaults.get("log-driver")
+    )
     if driver not in ROTATING_LOG_DRIVERS:
-        defaults.pop("log-opts", None)
+        usable.pop("log-opts", None)
+    return usable
+
+
+def _target(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    target = copy.deepcopy(current)
     _fill(target, defaults)
     _override(target, wanted)
     # Again: what is wanted may have made room for a default, which the next run would fill in otherwise.
@@ -222,28 +121,21 @@ def _target(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str,
     return target
 
 
-def _needs(key: str, before: Any, after: Any) -> str:
-    if key not in RELOADABLE:
-        return RESTART
-    if key == "features":
-        old, new = (side if isinstance(side, dict) else {} for side in (before, after))
-        if any(not _same(old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in RESTART_FEATURES):
-            return RESTART
-    return RELOAD
-
-
-def changes_between(before: dict[str, Any], after: dict[str, Any], wanted: dict[str, Any]) -> list[Change]:
-    """The top-level keys that differ, the file's own order first."""
-    keys = [*before, *(key for key in after if key not in before)]
-    return [
-        Change(key, old, new, _needs(key, old, new), key in wanted)
-        for key, old, new in ((key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys)
-        if not _same(old, new)
-    ]
-
-
-def _problems(current: dict[str, Any], wanted: dict[str, Any], swarm: bool) -> list[str]:
+def _problems(
+    current: dict[str, Any], target: dict[str, Any], wanted: dict[str, Any], options: dict[str, str], swarm: bool
+) -> list[str]:
     found = [f"{problem}; correct it in docker_daemon_config." for problem in type_problems(wanted)]
+    kept = {key: value for key, value in target.items() if key not in wanted}
+    found += [
+        f"{problem}; correct it in /etc/docker/daemon.json, or name the key in docker_daemon_config."
+        for problem in type_problems(kept)
+    ]
+    found += [
+        f"docker_daemon_config sets {key}, which the command line of dockerd sets to {masked(value)}; the engine "
+        "does not start with both. Take the option out of the unit or of /etc/default/docker, or the key out of docker_daemon_config."
+        for key, value in options.items()
+        if wanted.get(key) is not None and key not in current and key not in MERGED_OPTIONS and key != "hosts"
+    ]
     if swarm and wanted.get("live-restore") is True:
         found.append(
             "docker_daemon_config asks for live-restore: true, but the engine is a member of a swarm and would not start "
@@ -257,73 +149,125 @@ def _problems(current: dict[str, Any], wanted: dict[str, Any], swarm: bool) -> l
     return found
 
 
+def _ordered(target: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    """The target in the order of the file."""
+    return {key: target[key] for key in [*current, *(key for key in target if key not in current)] if key in target}
+
+
+def _hold_back(target: dict[str, Any], changes: list[Change]) -> None:
+    """Undo these changes in the target."""
+    for change in changes:
+        if change.before is ABSENT:
+            del target[change.key]
+        else:
+            target[change.key] = change.before
+
+
 def plan(
     current_text: str,
     defaults: dict[str, Any],
     wanted: dict[str, Any],
     *,
     running_text: str | None = None,
-    shared: bool = False,
+    shared: Sequence[str] = (),
+    unread: str = "",
     swarm: bool = False,
+    command: str = "",
+    recommended: dict[str, Any] | None = None,
+    unit: Sequence[dict[str, str]] = (),
+    unit_waits: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Decide what daemon.json becomes and what the engine has to do about it.
 
     ``current_text`` is the file's content ("" where there is none), ``running_text`` the content that the running engine was
-    started with where that is another one (an earlier run was interrupted between write and restart). On a ``shared`` host only
-    what the operator asked for and SIGHUP suffices for is applied; the rest is pending. ``swarm``: the engine is a swarm member.
+    started with (None where no earlier run was interrupted between write and restart). ``shared`` says why others depend on the
+    engine: then only what the operator asked for and SIGHUP suffices for is applied; the rest is pending. ``unread`` says why
+    the engine does not read the file at all; then everything is pending. ``swarm``: the engine is a swarm member. ``command``:
+    dockerd's command line, whose options must not stand in the file, too. ``recommended``: values that are only compared.
+    ``unit``: what is to change in the engine's unit (key, now, wanted), which wants a restart; ``unit_waits`` says why not now.
 
     Returns a dict: ``error`` (the file cannot be read; nothing else counts then), ``problems`` (sentences about what was asked),
-    ``write`` and ``text`` (the new file), ``action`` (none, reload, restart), ``reload_first`` (live-restore becomes active by a
-    reload, so that containers survive the restart), ``changes``, ``pending`` and ``kept`` (one line each).
+    ``write`` and ``text`` (the new file), ``secret`` (it holds credentials), ``unit`` (the unit is to be changed), ``action``
+    (none, reload, restart), ``reload_first`` (live-restore becomes active by a reload, so that containers survive the restart),
+    ``changes`` and ``kept`` (one line each), ``pending`` (each with key, now, wanted, reason and remedy).
     """
     result: dict[str, Any] = {"error": "", "problems": [], "write": False, "text": current_text, "action": NONE}
-    result.update(reload_first=False, changes=[], pending=[], kept=[])
+    result.update(reload_first=False, changes=[], pending=[], kept=[], secret=False, unit=False)
     try:
         current = parse(current_text)
         running = current if running_text is None else parse(running_text)
     except DaemonConfigError as error:
         result["error"] = str(error)
         return result
-    result["problems"] = _problems(current, wanted, swarm)
-    target = _target(current, defaults, wanted, swarm)
+    options = options_of(command)
+    defaults = _trim(defaults, wanted)
+    if swarm:
+        # dockerd does not start with it on a member of a swarm
+        defaults.pop("live-restore", None)
+    usable = _usable(defaults, current, wanted, options)
+    target = _target(current, usable, wanted)
+    result["problems"] = _problems(current, target, wanted, options, swarm)
 
     pending = []
-    if shared:
-        for change in changes_between(current, target, wanted):
-            if change.asked and change.needs == RELOAD:
-                continue
-            pending.append(change)
-            if change.before is _ABSENT:
-                del target[change.key]
-            else:
-                target[change.key] = change.before
-        target = {
-            key: target[key] for key in [*current, *(key for key in target if key not in current)] if key in target
-        }
+    waiting = bool(shared or unread)
+    if waiting:
+        pending = [
+            change
+            for change in changes_between(current, target, wanted)
+            if unread or not (change.asked and change.needs == RELOAD)
+        ]
+        _hold_back(target, pending)
+        target = _ordered(target, current)
     changes = changes_between(current, target, wanted)
     effects = changes_between(running, target, wanted)
+    if running_text is not None and not effects:
+        # Nothing tells any more what the interrupted run had changed
+        effects = [Change("(an interrupted run)", ABSENT, "a restart", RESTART, True)]
+    outside = [Change(line["key"], Plain(line["now"]), Plain(line["wanted"]), RESTART, True) for line in unit]
+    held = [] if waiting or not unit_waits else outside
+    effects += [] if held else outside
+    if waiting:
+        pending += [change for change in effects if change.needs == RESTART]
+        effects = [change for change in effects if change.needs != RESTART]
     needs = {change.needs for change in effects}
-    if shared and RESTART in needs:
-        pending.extend(change for change in effects if change.needs == RESTART)
-        needs.discard(RESTART)
 
     result["write"] = bool(changes)
     result["text"] = render(target, current_text) if changes else current_text
+    result["secret"] = has_secret(result["text"])
+    result["unit"] = bool(unit) and not waiting and not unit_waits
     result["action"] = RESTART if RESTART in needs else RELOAD if needs else NONE
     result["reload_first"] = result["action"] == RESTART and any(
         change.key == "live-restore" and change.after is True for change in effects
     )
-    result["changes"] = [change.text() for change in changes]
-    result["pending"] = [change.text() for change in pending]
-    result["kept"] = [
-        f"{key}: {_show(current[key])} (the role's default is {_show(value)})"
-        for key, value in _trim(defaults, wanted).items()
-        if key in current and key not in wanted and not _covers(current[key], value)
-    ]
+    result["changes"] = [change.text() for change in (*changes, *([] if waiting or held else outside))]
+    result["pending"] = [change.waits(shared, unread) for change in pending]
+    result["pending"] += [change.waits(unit_waits, "") for change in held]
+    result["kept"] = _kept(current, wanted, defaults, options, recommended or {})
     return result
+
+
+def _kept(
+    current: dict[str, Any],
+    wanted: dict[str, Any],
+    defaults: dict[str, Any],
+    options: dict[str, str],
+    recommended: dict[str, Any],
+) -> list[str]:
+    """One line for each value of the host that is not what the role would have set."""
+    told = {key: ("the role's default", value) for key, value in defaults.items()}
+    told.update({key: ("recommended", value) for key, value in recommended.items() if key not in told})
+    lines = []
+    for key, (whose, value) in told.items():
+        if key in wanted:
+            continue
+        if key in current and not _covers(current[key], value):
+            lines.append(f"{key}: {show(current[key])} ({whose} is {show(value)})")
+        elif key in options and key not in current and options[key] != json.dumps(value).strip('"'):
+            lines.append(f"{key}: {options[key]} on dockerd's command line ({whose} is {show(value)})")
+    return lines
 
 
 def _covers(found: Any, default: Any) -> bool:
     if isinstance(found, dict) and isinstance(default, dict):
         return all(name in found and _covers(found[name], item) for name, item in default.items())
-    return _same(found, default)
+    return same(found, default)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's kernel and tools say about its GPUs: files below a root directory and three commands.
+"""What a host's kernel and tools say about its GPUs: files below a root directory and a few commands.
 
-What that means is decided in `_gpu_ladder.py`.
+What their texts say is read in `_gpu_parse.py`, what that means is decided in `_gpu_ladder.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,19 @@ from typing import Any
 VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
 # PCI base classes: 0x03 display controller, 0x12 processing accelerator (AMD Instinct).
 GPU_CLASSES = ("0x03", "0x12")
+# "Other bridge": of NVIDIA, that is an NVSwitch.
+SWITCH_CLASS = "0x0680"
+# From the B200 on the switches do not show; network functions beside them do, by this word in their product data.
+SWITCH_MANAGEMENT = b"SW_MNG"
+NETWORK_VENDOR = "0x15b3"
 # Directories below the root in which tools are looked for, in this order.
 TOOL_DIRECTORIES = ("usr/bin", "usr/local/bin", "usr/sbin", "bin")
-GPU_FIELDS = "index,uuid,name,memory.total,driver_version"
+# Where distributions put the library that nvidia-smi and containers load; Debian has it as an alternative of its own directory.
+# The name is a pattern, for which a link counts whose absolute target is not below another root.
+LIBRARIES = ("usr/lib/*/libnvidia-ml.so.[1]", "usr/lib64/libnvidia-ml.so.[1]", "usr/lib/libnvidia-ml.so.[1]")
+# A description below /run wins over one of the same name below /etc.
+CDI_DIRECTORIES = ("run/cdi", "etc/cdi")
+GPU_FIELDS = "index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current"
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,16 @@ class PciDevice:
 
 
 @dataclass(frozen=True)
+class Node:
+    """A device node with its permissions; `address` is the PCI address of the GPU that it belongs to."""
+
+    path: str
+    gid: int
+    mode: int
+    address: str | None = None
+
+
+@dataclass(frozen=True)
 class ToolOutput:
     """What a command answered. `rc` is None where it is not installed or did not end in time (`error` says which)."""
 
@@ -49,6 +70,12 @@ class ToolOutput:
     def found(self) -> bool:
         return self.rc is not None or self.error != "not installed"
 
+    @property
+    def first_line(self) -> str:
+        """What it said first, for a message."""
+        said = (self.stdout + "\n" + self.stderr).strip()
+        return self.error or (said.splitlines()[0] if said else "nothing")
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -56,15 +83,31 @@ class Observations:
 
     has_pci: bool = True
     devices: tuple[PciDevice, ...] = ()
+    #: number of NVSwitches, or of the functions that manage them
+    switches: int = 0
+    #: what the board's device tree calls itself, most special name first
+    board: tuple[str, ...] = ()
     proc_driver_version: str | None = None
     nouveau_loaded: bool = False
-    kfd: bool = False
+    #: names of the files that the user space's library really is, one for each architecture
+    libraries: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    cdi_specs: tuple[str, ...] = ()
+    fabric_version: ToolOutput = field(default_factory=ToolOutput)
+    fabric_state: ToolOutput = field(default_factory=ToolOutput)
     nvidia_smi: ToolOutput = field(default_factory=ToolOutput)
     ctk_version: ToolOutput = field(default_factory=ToolOutput)
     ctk_cdi_list: ToolOutput = field(default_factory=ToolOutput)
+    engine: ToolOutput = field(default_factory=ToolOutput)
+
+    def of(self, vendor: str) -> list[PciDevice]:
+        return [device for device in self.devices if device.vendor == vendor]
+
+    def node(self, path: str) -> Node | None:
+        return next((node for node in self.nodes if node.path == path), None)
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def read_text(path: Path) -> str | None:
@@ -75,13 +118,15 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def _pci_entries(root: Path) -> list[Path]:
+    bus = root / "sys/bus/pci/devices"
+    return sorted(bus.iterdir(), key=lambda path: path.name) if bus.is_dir() else []
+
+
 def read_pci_devices(root: Path) -> tuple[PciDevice, ...]:
     """Return the GPUs that /sys/bus/pci/devices lists, in the order of their addresses."""
-    bus = root / "sys/bus/pci/devices"
-    if not bus.is_dir():
-        return ()
     devices = []
-    for entry in sorted(bus.iterdir(), key=lambda path: path.name):
+    for entry in _pci_entries(root):
         pci_class = read_text(entry / "class") or ""
         vendor_id = (read_text(entry / "vendor") or "").lower()
         if not pci_class.startswith(GPU_CLASSES):
@@ -99,6 +144,73 @@ def read_pci_devices(root: Path) -> tuple[PciDevice, ...]:
             )
         )
     return tuple(devices)
+
+
+def count_switches(root: Path) -> int:
+    """Return how many NVSwitches join the GPUs, or how many functions manage them where they do not show themselves."""
+    entries = [(entry, (read_text(entry / "vendor") or "").lower()) for entry in _pci_entries(root)]
+    shown = [entry for entry, vendor in entries if VENDORS.get(vendor) == "nvidia"]
+    count = sum((read_text(entry / "class") or "").startswith(SWITCH_CLASS) for entry in shown)
+    return count or sum(_manages_switches(entry) for entry, vendor in entries if vendor == NETWORK_VENDOR)
+
+
+def _manages_switches(entry: Path) -> bool:
+    try:
+        with (entry / "vpd").open("rb") as data:
+            return SWITCH_MANAGEMENT in data.read(4096)
+    except OSError:
+        return False
+
+
+def read_board(root: Path) -> tuple[str, ...]:
+    """Return what a board's device tree says it is compatible with; most servers have none."""
+    text = read_text(root / "sys/firmware/devicetree/base/compatible") or read_text(
+        root / "proc/device-tree/compatible"
+    )
+    return tuple(name for name in (text or "").split("\0") if name)
+
+
+def read_libraries(root: Path) -> tuple[str, ...]:
+    """Return the names of the files to which the links libnvidia-ml.so.1 lead."""
+    links = [link for pattern in LIBRARIES for link in sorted(root.glob(pattern))]
+    return tuple(dict.fromkeys(follow(root, link).name for link in links))
+
+
+def follow(root: Path, path: Path) -> Path:
+    """Return where a link leads below another root, where an absolute target would lead out of it."""
+    for _step in range(10):
+        try:
+            target = os.readlink(path)
+        except OSError:
+            break
+        path = root / target.lstrip("/") if target.startswith("/") else path.parent / target
+    return path
+
+
+def read_nodes(root: Path, devices: tuple[PciDevice, ...]) -> tuple[Node, ...]:
+    """Return the device nodes with which programs compute: NVIDIA's control nodes, AMD's kfd and one for each AMD GPU."""
+    wanted: list[tuple[str, str | None]] = [("nvidiactl", None), ("nvidia-uvm", None), ("kfd", None)]
+    for device in devices:
+        if device.vendor == "amd":
+            # The kernel numbers the nodes; which one belongs to which GPU only its own directory tells
+            found = (root / "sys/bus/pci/devices" / device.address / "drm").glob("renderD*")
+            wanted += [(f"dri/{entry.name}", device.address) for entry in sorted(found)]
+    return tuple(node for name, address in wanted for node in _stat_node(root, name, address))
+
+
+def _stat_node(root: Path, name: str, address: str | None) -> Iterator[Node]:
+    with contextlib.suppress(OSError):
+        about = (root / "dev" / name).stat()
+        yield Node(f"/dev/{name}", about.st_gid, about.st_mode & 0o777, address)
+
+
+def read_cdi_specs(root: Path) -> tuple[str, ...]:
+    """Return the texts of the CDI descriptions, those first that win."""
+    paths = [path for name in CDI_DIRECTORIES for path in sorted((root / name).glob("*")) if path.is_file()]
+    return tuple(text for path in paths for text in [read_text(path)] if text)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
 
 
 def run_tool(root: Path, argv: list[str], timeout: float) -> ToolOutput:
@@ -138,53 +250,31 @@ def run_tool(root: Path, argv: list[str], timeout: float) -> ToolOutput:
 def observe(root: Path, timeout: float) -> Observations:
     """Read the host below `root` ("/" for the host itself); each command gets `timeout` seconds."""
     devices = read_pci_devices(root)
+    seen: dict[str, Any] = {
+        "has_pci": (root / "sys/bus/pci/devices").is_dir(),
+        "devices": devices,
+        "board": read_board(root),
+        "proc_driver_version": read_text(root / "proc/driver/nvidia/version"),
+        "nouveau_loaded": (root / "sys/module/nouveau").is_dir(),
+        "nodes": read_nodes(root, devices),
+    }
+    if not any(device.vendor == "nvidia" for device in devices):
+        # Nobody's commands are started on a host that they are not for
+        return Observations(**seen)
+    switches = count_switches(root)
     ctk_version = run_tool(root, ["nvidia-ctk", "--version"], timeout)
+    smi = ["nvidia-smi", f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader,nounits"]
+    if switches:
+        seen["fabric_version"] = run_tool(root, ["nv-fabricmanager", "--version"], timeout)
+        seen["fabric_state"] = run_tool(root, ["systemctl", "is-active", "nvidia-fabricmanager.service"], timeout)
+    if ctk_version.found:
+        seen["ctk_cdi_list"] = run_tool(root, ["nvidia-ctk", "cdi", "list"], timeout)
     return Observations(
-        has_pci=(root / "sys/bus/pci/devices").is_dir(),
-        devices=devices,
-        proc_driver_version=read_text(root / "proc/driver/nvidia/version"),
-        nouveau_loaded=(root / "sys/module/nouveau").is_dir(),
-        kfd=(root / "dev/kfd").exists(),
-        nvidia_smi=run_tool(
-            root, ["nvidia-smi", f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader,nounits"], timeout
-        ),
+        **seen,
+        switches=switches,
+        libraries=read_libraries(root),
+        cdi_specs=read_cdi_specs(root),
+        nvidia_smi=run_tool(root, smi, timeout),
         ctk_version=ctk_version,
-        ctk_cdi_list=run_tool(root, ["nvidia-ctk", "cdi", "list"], timeout) if ctk_version.found else ToolOutput(),
+        engine=run_tool(root, ["docker", "info", "--format", "{{json .}}"], timeout),
     )
-
-
-# --- parsing ---------------------------------------------------------------------------------------------------------
-
-
-def parse_driver_version(text: str | None) -> str | None:
-    """Return the version in /proc/driver/nvidia/version, whose wording differs for the open kernel module."""
-    match = re.search(r"Kernel Module(?:\s+for\s+\S+)?\s+(\d+(?:\.\d+)+)", text or "")
-    return match.group(1) if match else None
-
-
-def parse_toolkit_version(text: str) -> str | None:
-    """Return the version in the output of `nvidia-ctk --version`."""
-    match = re.search(r"version\s+v?(\d+(?:\.\d+)+)", text)
-    return match.group(1) if match else None
-
-
-def parse_cdi_devices(text: str) -> list[str]:
-    """Return the device names in the output of `nvidia-ctk cdi list`, whose exit status is 0 also for a broken spec."""
-    return re.findall(r"^(\S+/\S+=\S+)$", text, re.MULTILINE)
-
-
-def parse_gpus(text: str) -> list[dict[str, Any]]:
-    """Return index, uuid, name, memory (MiB) and driver version per line of `nvidia-smi --query-gpu` in CSV."""
-    gpus = []
-    for line in text.splitlines():
-        values = [value.strip() for value in line.split(",")]
-        if len(values) == 5 and values[0].isdigit():
-            memory = int(values[3]) if values[3].isdigit() else None
-            gpus.append({"index": int(values[0]), "uuid": values[1], "name": values[2], "memory_mib": memory})
-    return gpus
-
-
-def version_key(text: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version, so that 550.54.15 >= 550 and 1.20.0 >= 1.19.1; () if there are none."""
-    match = re.match(r"\d+(?:\.\d+)*", text.strip())
-    return tuple(int(part) for part in match.group(0).split(".")) if match else ()

@@ -5,47 +5,61 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu import (
-    Observations,
-    PciDevice,
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu_containers as containers
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu_nvidia as nvidia
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu import Observations, PciDevice
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse import (
     parse_cdi_devices,
     parse_driver_version,
     parse_gpus,
     parse_toolkit_version,
-    version_key,
 )
-
-OK = "ok"
-FAILED = "failed"
-NOT_APPLICABLE = "not_applicable"
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, RUNGS, Check, skipped
 
 DEFAULT_MIN_DRIVER = "550"
 DEFAULT_MIN_TOOLKIT = "1.19.1"
+# The bus on which processors have their own graphics
+OWN_BUS = "00"
+# Why the other rungs are not climbed
+WHY_NOT = {
+    "amd": "for NVIDIA only, this GPU is AMD's",
+    "intel": "waits for the rung driver",
+    "tegra": "waits for the rung pci",
+}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One rung of the ladder; `reason` always says what was found, `remedy` is None unless the rung failed."""
-
-    name: str
-    status: str
-    reason: str
-    remedy: str | None = None
+def is_discrete(device: PciDevice) -> bool:
+    """Return whether a GPU is a card of its own and not a part of the processor."""
+    return device.address.split(":")[-2] != OWN_BUS
 
 
-def vendor_of(devices: tuple[PciDevice, ...]) -> str:
-    """Return the vendor whose rungs apply; a board's own display chip (ASPEED, Matrox) or Intel's counts as none."""
-    present = {device.vendor for device in devices}
-    return next((vendor for vendor in ("nvidia", "amd") if vendor in present), "none")
+def tegra_of(seen: Observations) -> str:
+    """Return the name of an NVIDIA board whose GPU is not on the PCI bus, empty for any other host."""
+    is_tegra = any(name.startswith("nvidia,tegra") for name in seen.board)
+    return seen.board[0] if is_tegra and not seen.of("nvidia") else ""
 
 
-def check_pci(seen: Observations) -> Check:
-    gpus = [device for device in seen.devices if device.vendor in ("nvidia", "amd")]
-    if gpus:
+def vendor_of(seen: Observations) -> str:
+    """Return the vendor whose rungs apply; a board's own display chip (ASPEED, Matrox) or a processor's of Intel is none."""
+    if tegra_of(seen):
+        return "tegra"
+    present = {device.vendor for device in seen.devices if device.vendor != "intel" or is_discrete(device)}
+    return next((vendor for vendor in ("nvidia", "amd", "intel") if vendor in present), "none")
+
+
+def check_pci(seen: Observations, vendor: str) -> Check:
+    if vendor == "tegra":
+        return Check(
+            "pci",
+            FAILED,
+            f"this is an NVIDIA Tegra board (Jetson; {tegra_of(seen)}), whose GPU is not on the PCI bus",
+            "such boards are not supported: use the CPU, or install Ollama with the means of NVIDIA's JetPack",
+        )
+    gpus = [device for device in seen.devices if device.vendor in ("nvidia", "amd", vendor)]
+    if vendor != "none":
         found = ", ".join(f"{gpu.vendor} {gpu.device_id} at {gpu.address}" for gpu in gpus)
         return Check("pci", OK, f"found on the PCI bus: {found}")
     if not seen.has_pci:
@@ -53,138 +67,95 @@ def check_pci(seen: Observations) -> Check:
             "pci",
             FAILED,
             "there is no /sys/bus/pci/devices, so no GPU can be seen",
-            "in a virtual machine or container, pass the GPU through; a board without PCI (Jetson) is not supported",
+            "in a virtual machine or container, pass the GPU through",
         )
     others = ", ".join(f"{device.vendor_id}:{device.device_id}" for device in seen.devices) or "none"
     return Check(
         "pci",
         FAILED,
-        f"no NVIDIA or AMD display controller on the PCI bus (other display controllers: {others})",
+        f"no GPU of NVIDIA or AMD and no graphics card of Intel on the PCI bus (other display controllers: {others})",
         "put in a GPU, enable it in the firmware, or pass it through to this virtual machine",
     )
 
 
-def check_nvidia_driver(seen: Observations, min_driver: str) -> Check:
-    version = parse_driver_version(seen.proc_driver_version)
-    if version is None:
-        by_nouveau = seen.nouveau_loaded or any(device.driver == "nouveau" for device in seen.devices)
-        if by_nouveau:
-            return Check(
-                "driver",
-                FAILED,
-                "the GPU is held by nouveau, which cannot compute; NVIDIA's kernel module is not loaded",
-                f"install NVIDIA's driver, version {min_driver} or newer, blacklist nouveau and reboot",
-            )
-        return Check(
-            "driver",
-            FAILED,
-            "NVIDIA's kernel module is not loaded (/proc/driver/nvidia/version does not exist)",
-            f"install NVIDIA's driver, version {min_driver} or newer, and run 'modprobe nvidia' or reboot",
-        )
-    if version_key(version) < version_key(min_driver):
-        return Check(
-            "driver",
-            FAILED,
-            f"driver {version} is older than {min_driver}",
-            f"upgrade NVIDIA's driver to {min_driver} or newer and reboot",
-        )
-    return Check("driver", OK, f"driver {version} is loaded")
-
-
-def check_nvidia_smi(seen: Observations) -> Check:
-    answer = seen.nvidia_smi
-    text = (answer.stdout + "\n" + answer.stderr).strip()
-    if not answer.found:
-        return Check(
-            "nvidia_smi",
-            FAILED,
-            "nvidia-smi is not installed",
-            "install the user space part of the driver, in the version of the kernel module",
-        )
-    if "Driver/library version mismatch" in text:
-        return Check(
-            "nvidia_smi",
-            FAILED,
-            "the loaded kernel module and the installed library differ in version, as after a driver upgrade",
-            "reboot the host",
-        )
-    if answer.rc is None:
-        return Check("nvidia_smi", FAILED, f"nvidia-smi {answer.error}", "look for 'Xid' in the kernel log; reboot")
-    gpus = parse_gpus(answer.stdout)
-    if answer.rc != 0 or not gpus:
-        said = text.splitlines()[0] if text else "nothing"
-        return Check(
-            "nvidia_smi",
-            FAILED,
-            f"nvidia-smi ended with rc {answer.rc} and said: {said}",
-            "look for 'NVRM' in the kernel log; reinstall the driver or reboot",
-        )
-    return Check("nvidia_smi", OK, "nvidia-smi lists " + ", ".join(gpu["name"] for gpu in gpus))
-
-
-def check_toolkit(seen: Observations, min_toolkit: str) -> Check:
-    install = f"install nvidia-container-toolkit-base {min_toolkit} or newer (role nvidia_container_toolkit)"
-    answer = seen.ctk_version
-    if not answer.found:
-        return Check("toolkit", FAILED, "nvidia-ctk is not installed", install)
-    version = parse_toolkit_version(answer.stdout)
-    if version is None:
-        said = answer.error or (answer.stdout + answer.stderr).strip() or "nothing"
-        return Check("toolkit", FAILED, f"nvidia-ctk --version does not tell its version: {said}", install)
-    if version_key(version) < version_key(min_toolkit):
-        return Check(
-            "toolkit",
-            FAILED,
-            f"nvidia-container-toolkit {version} is older than {min_toolkit} (CVE-2026-24260)",
-            install,
-        )
-    return Check("toolkit", OK, f"nvidia-container-toolkit {version}")
-
-
-def check_cdi(seen: Observations) -> Check:
-    devices = parse_cdi_devices(seen.ctk_cdi_list.stdout)
-    if devices:
-        return Check("cdi", OK, f"{len(devices)} CDI devices: {', '.join(devices)}")
-    # The first warning is a heading ("The following registry errors were reported:"), each further one names a file.
-    warnings = re.findall(r'level=warning msg="?(.+?)"?$', seen.ctk_cdi_list.stderr, re.MULTILINE)[1:]
-    reason = "nvidia-ctk cdi list finds no device"
+def check_intel(seen: Observations) -> Check:
+    names = ", ".join(f"{device.vendor_id}:{device.device_id}" for device in seen.of("intel") if is_discrete(device))
     return Check(
-        "cdi",
+        "driver",
         FAILED,
-        f"{reason}: {warnings[0]}" if warnings else reason,
-        "run 'systemctl restart nvidia-cdi-refresh.service' and read its journal",
+        f"Intel's graphics cards ({names}) are not given to containers by this collection",
+        "use the CPU, or run a server of your own with Vulkan for that card",
     )
 
 
 def check_amd_driver(seen: Observations) -> Check:
-    bound = any(device.vendor == "amd" and device.driver == "amdgpu" for device in seen.devices)
-    if not bound:
-        return Check("driver", FAILED, "the GPU is not bound to amdgpu", "load the kernel module amdgpu")
-    if not seen.kfd:
+    free = [device.address for device in seen.of("amd") if device.driver != "amdgpu"]
+    if len(free) == len(seen.of("amd")):
         return Check(
-            "driver", FAILED, "amdgpu is loaded, but /dev/kfd does not exist", "use a kernel with CONFIG_HSA_AMD"
+            "driver",
+            FAILED,
+            f"the GPU at {', '.join(free)} is not bound to amdgpu",
+            "load the kernel module amdgpu, with its firmware (firmware-amd-graphics)",
         )
-    return Check("driver", OK, "amdgpu is loaded and /dev/kfd is there")
+    return Check("driver", OK, "amdgpu is loaded")
+
+
+def check_amd_nodes(seen: Observations) -> Check:
+    name = "device_nodes"
+    if check_amd_driver(seen).status == FAILED:
+        return skipped(name, "waits for the rung driver")
+    kfd = seen.node("/dev/kfd")
+    if kfd is None:
+        return Check(name, FAILED, "amdgpu is loaded, but /dev/kfd does not exist", "use a kernel with CONFIG_HSA_AMD")
+    render = [node for node in seen.nodes if node.address]
+    bare = [
+        device.address
+        for device in seen.of("amd")
+        if device.driver == "amdgpu" and device.address not in {node.address for node in render}
+    ]
+    if bare:
+        return Check(
+            name,
+            FAILED,
+            f"the GPU at {', '.join(bare)} has no /dev/dri/renderD*",
+            "look for 'amdgpu' in the kernel log; install the firmware (firmware-amd-graphics) and reboot",
+        )
+    for node in [kfd, *render]:
+        # Read and write, for the group or for all
+        if node.mode & 0o060 != 0o060 and node.mode & 0o006 != 0o006:
+            return Check(
+                name,
+                FAILED,
+                f"{node.path} has the mode {node.mode:04o}, so that only root can use it",
+                "give it to a group by a rule for udev, such as "
+                'SUBSYSTEM=="kfd", GROUP="render", MODE="0660", and run \'udevadm trigger\'',
+            )
+    return Check(name, OK, ", ".join(node.path for node in [kfd, *render]) + " are there")
 
 
 def ladder(seen: Observations, min_driver: str, min_toolkit: str) -> list[Check]:
     """Return all rungs in order; one that waits for a failed one, or is another vendor's, is `not_applicable`."""
-    vendor = vendor_of(seen.devices)
-    pci = check_pci(seen)
-    names = ("driver", "nvidia_smi", "toolkit", "cdi")
-    if vendor == "none":
-        return [pci, *(Check(name, NOT_APPLICABLE, "there is no GPU") for name in names)]
+    vendor = vendor_of(seen)
+    found = [check_pci(seen, vendor)]
     if vendor == "amd":
-        rest = (Check(name, NOT_APPLICABLE, "for NVIDIA only, this GPU is AMD's") for name in names[1:])
-        return [pci, check_amd_driver(seen), *rest]
-    driver = check_nvidia_driver(seen, min_driver)
-    smi, cdi = check_nvidia_smi(seen), check_cdi(seen)
-    toolkit = check_toolkit(seen, min_toolkit)
-    if parse_driver_version(seen.proc_driver_version) is None:
-        smi = Check("nvidia_smi", NOT_APPLICABLE, "waits for the rung driver")
-    if not seen.ctk_version.found:
-        cdi = Check("cdi", NOT_APPLICABLE, "waits for the rung toolkit")
-    return [pci, driver, smi, toolkit, cdi]
+        found += [check_amd_driver(seen), check_amd_nodes(seen)]
+    elif vendor == "intel":
+        found += [check_intel(seen)]
+    elif vendor == "nvidia":
+        found += [
+            nvidia.check_driver(seen, min_driver),
+            nvidia.check_library(seen),
+            nvidia.check_device_nodes(seen),
+            nvidia.check_fabric_manager(seen),
+            nvidia.check_nvidia_smi(seen),
+            nvidia.check_compute_capability(seen),
+            containers.check_toolkit(seen, min_toolkit),
+            containers.check_cdi(seen),
+            containers.check_engine(seen),
+        ]
+    by_name = {check.name: check for check in found}
+    why = WHY_NOT.get(vendor, "there is no GPU")
+    return [by_name.get(name) or skipped(name, why) for name in RUNGS]
 
 
 def judge(
@@ -193,14 +164,17 @@ def judge(
     """Return the verdict as plain data, as gpu_info returns it. `ready` is true if no rung failed."""
     checks = ladder(seen, min_driver, min_toolkit)
     first_no = next((check for check in checks if check.status == FAILED), None)
+    engine = containers.engine_of(seen)
     return {
-        "vendor": vendor_of(seen.devices),
+        "vendor": vendor_of(seen),
         "devices": [asdict(device) for device in seen.devices],
         "gpus": parse_gpus(seen.nvidia_smi.stdout),
+        "nodes": [asdict(node) for node in seen.nodes],
         "driver_version": parse_driver_version(seen.proc_driver_version),
-        "nouveau": seen.nouveau_loaded or any(device.driver == "nouveau" for device in seen.devices),
+        "nouveau": nvidia.has_nouveau(seen),
         "toolkit_version": parse_toolkit_version(seen.ctk_version.stdout),
         "cdi_devices": parse_cdi_devices(seen.ctk_cdi_list.stdout),
+        "engine": {"version": engine.version or None, "cdi": engine.cdi, "cgroup_driver": engine.cgroup_driver or None},
         "ready": first_no is None,
         "reason": first_no.reason if first_no else "",
         "remedy": first_no.remedy if first_no and first_no.remedy else "",

@@ -62,6 +62,7 @@ def outside_argument_spec() -> dict[str, dict[str, Any]]:
     return {
         "gpu": {"type": "str", "choices": ["any", "required"], "default": "any"},
         "gpu_witness": {"type": "str", "choices": list(WITNESSES), "default": "auto"},
+        "min_gpus": {"type": "int", "default": 0},
         "container": {"type": "str"},
         "log_path": {"type": "path"},
         "cgroup_path": {"type": "path"},
@@ -100,6 +101,7 @@ def question_from_params(params: dict[str, Any]) -> Question:
                 log_path=params["log_path"],
                 cgroup_path=params["cgroup_path"],
                 gpu_witness=params["gpu_witness"],
+                min_gpus=params["min_gpus"],
                 local=is_loopback(urlsplit(params["url"]).hostname),
             )
         ),

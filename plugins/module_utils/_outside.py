@@ -19,6 +19,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _witness
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._cgroup import Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu import read_text, run_tool
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import Check
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._witness import Account
 
 SECONDS = 10.0
@@ -36,6 +37,8 @@ class Places:
     log_path: str | None = None
     cgroup_path: str | None = None
     gpu_witness: str = "auto"
+    #: how many GPUs the server must have found at its start; 0 asks nobody
+    min_gpus: int = 0
     #: whether the server's url leads to this host
     local: bool = False
 
@@ -54,6 +57,12 @@ def check_places(places: Places) -> Places:
     # It becomes an argument of a command: nothing that begins with a dash.
     if places.container is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", places.container):
         raise InvalidInput(f"container is '{places.container}'; wanted the name or ID of a container")
+    if places.min_gpus < 0:
+        raise InvalidInput(f"min_gpus is {places.min_gpus}; wanted 0 or more")
+    if places.min_gpus and not (places.container or places.log_path):
+        raise InvalidInput(
+            f"min_gpus is {places.min_gpus}, and nothing says whose log to read; give container or log_path"
+        )
     if places.gpu_witness == "log" and not (places.container or places.log_path):
         raise InvalidInput("gpu_witness is log, and nothing says which; give container or log_path")
     return places
@@ -142,21 +151,34 @@ class Host:
         return names, parents
 
     def _log(self) -> Account:
+        lines, problem = self._start_log()
+        if lines is None:
+            return Account("log", None, problem)
+        return witness.log_account(witness.libraries_of_last_start(lines))
+
+    def check_gpus(self, wanted: int) -> Check:
+        """Return whether the server found that many GPUs at its start."""
+        lines, problem = self._start_log()
+        found = None if lines is None else witness.gpus_of_last_start(lines)
+        return witness.check_gpus(found, problem or "the log does not reach back to the server's start", wanted)
+
+    def _start_log(self) -> tuple[list[str] | None, str]:
+        """Return what the server logged at its start, None and the reason where that cannot be read."""
         if self.places.log_path:
             try:
-                return witness.log_account(witness.libraries_of_last_start(_lines(self._below(self.places.log_path))))
+                return list(_start_lines(self._below(self.places.log_path))), ""
             except OSError as exc:
-                return Account("log", None, f"log_path {self.places.log_path} cannot be read: {exc.strerror}")
+                return None, f"log_path {self.places.log_path} cannot be read: {exc.strerror}"
         container = self.container()
         if container.pid is None:
-            return Account("log", None, container.problem)
+            return None, container.problem
         argv = ["docker", "logs", "--since", container.started_at, "--until", _later(container.started_at)]
         answer = run_tool(self.root, [*argv, str(self.places.container)], SECONDS)
         if answer.rc != 0:
             said = answer.error or answer.stderr.strip() or "it said nothing"
-            return Account("log", None, f"the log of container {self.places.container} cannot be read: {said}")
+            return None, f"the log of container {self.places.container} cannot be read: {said}"
         # The server logs to stderr; a container with a terminal has one stream only.
-        return witness.log_account(witness.libraries_of_last_start((answer.stderr + answer.stdout).splitlines()))
+        return (answer.stderr + answer.stdout).splitlines(), ""
 
     # --- the container ------------------------------------------------------------------------------------------------
 
@@ -182,9 +204,10 @@ class Host:
         return self.root / path.lstrip("/")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _start_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a log that tell of a start; the rest of a large file is not kept."""
     with path.open(encoding="utf-8", errors="replace") as log:
-        yield from log
+        yield from (line for line in log if 'msg="Listening on ' in line or 'msg="inference compute"' in line)
 
 
 def _later(started_at: str) -> str:

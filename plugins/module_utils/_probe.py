@@ -29,7 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._trial import T
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import FAILED, FINAL_VERDICTS, HEALTHY, Check
 
 LEVELS = ("live", "ready", "inference")
-LIVE_CHECKS = ("tcp", "tls", "http", "api", "version", "certificate")
+LIVE_CHECKS = ("tcp", "tls", "http", "api", "version", "certificate", "gpus")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,11 @@ def probe(client: OllamaClient, question: Question) -> Report:
     if client.url.startswith("https:"):
         now = datetime.now(timezone.utc)
         report.checks.append(check_certificate(client.certificate, now, question.min_certificate_days))
+    host = Host(question.places)
+    if question.places.min_gpus:
+        report.checks.append(host.check_gpus(question.places.min_gpus))
     if question.level == "live":
         return report
-    host = Host(question.places)
     before = host.memory()
     _serve(client, question, report, host)
     after = host.memory()

@@ -65,6 +65,12 @@ _TABLE = (
         final=True,
     ),
     Verdict(
+        "gpu_not_found",
+        "live",
+        "The server found fewer GPUs at its start than min_gpus.",
+        "read the reasons of gpu_info and the server's log ('GPU discovery'); then restart the server",
+    ),
+    Verdict(
         "certificate_expiring",
         "live",
         "The server's certificate ends within min_certificate_days, or has ended and is not verified.",

@@ -90,6 +90,35 @@ def libraries_of_last_start(lines: Iterable[str]) -> list[str]:
     return found
 
 
+def gpus_of_last_start(lines: Iterable[str]) -> list[str] | None:
+    """Return the GPUs that a server found at its last start, each with its library and name, by the same lines.
+
+    Empty if it found none, or has not said yet. None if the log does not reach back to that start.
+    """
+    found: dict[str, str] | None = None
+    for line in lines:
+        if 'msg="Listening on ' in line:
+            found = {}
+        elif found is not None and 'msg="inference compute"' in line:
+            values = {key: quoted or bare for key, quoted, bare in re.findall(r'\b(\w+)=(?:"([^"]*)"|(\S+))', line)}
+            if values.get("library", "").lower() not in ("cpu", ""):
+                # Two libraries can name one GPU
+                name = values.get("description") or values.get("name") or "GPU"
+                found[values.get("pci_id") or values.get("id") or name] = f"{values['library']} {name}"
+    return None if found is None else list(found.values())
+
+
+def check_gpus(found: list[str] | None, problem: str, wanted: int) -> Check:
+    """Judge how many GPUs a server found at its start: one that finds none computes on the CPU without a word."""
+    if found is None:
+        return Check("gpus", SKIPPED, problem, threshold=wanted)
+    names = f" ({', '.join(found)})" if found else ""
+    reason = f"the server found {len(found)} GPU{'' if len(found) == 1 else 's'} at its start{names}"
+    if len(found) < wanted:
+        return failed("gpus", "gpu_not_found", f"{reason}, and {wanted} were given to it", None, len(found), wanted)
+    return Check("gpus", OK, reason, None, None, len(found), wanted)
+
+
 def parse_stat(text: str) -> tuple[str, int] | None:
     """Return name and parent of a process by its /proc/PID/stat; the name may hold blanks and parentheses."""
     match = re.match(r"\d+ \((.*)\) \S (\d+) ", text, re.DOTALL)

@@ -11,11 +11,12 @@ short_description: Tell which GPUs a host has and whether containers can use the
 version_added: 0.1.0
 author: Alchemorsel contributors (@alchemorsel)
 description:
-  - Climbs a ladder from the PCI bus over the driver and the container toolkit to the CDI devices, and says for each
-    rung whether it holds, what was found, and what to do where it does not.
+  - Climbs a ladder from the PCI bus over the driver and the container toolkit to the Docker Engine, and says for each
+    rung whether it holds, what was found, and what to do where it does not. C(docs/gpu.md) shows what it says of each kind of host.
   - A missing GPU is an answer and not a failure. The module fails only if O(root) is not a directory.
-  - Reads files below C(/sys), C(/proc) and C(/dev) and runs C(nvidia-smi --query-gpu), C(nvidia-ctk --version) and
-    C(nvidia-ctk cdi list), each with a time limit. It changes nothing.
+  - Reads files below C(/sys), C(/proc), C(/dev) and of CDI. Where a GPU of NVIDIA is on the PCI bus, it runs
+    C(nvidia-smi --query-gpu), C(nvidia-ctk --version), C(nvidia-ctk cdi list) and C(docker info), and where NVSwitches are,
+    C(nv-fabricmanager --version) and C(systemctl is-active), each with a time limit. It changes nothing.
 options:
   root:
     description:
@@ -69,11 +70,13 @@ EXAMPLES = r"""
 RETURN = r"""
 vendor:
   description:
-    - Whose GPUs these are; V(nvidia) where there are both.
-    - A board's own display chip and Intel's graphics count as V(none).
+    - Whose GPUs these are; the first of V(nvidia), V(amd) and V(intel) where there are several.
+    - V(intel) stands for graphics cards, which nothing here gives to containers. A board's own display chip and Intel's graphics
+      in a processor count as V(none).
+    - V(tegra) is an NVIDIA board whose GPU is not on the PCI bus (Jetson), which is not supported.
   returned: success
   type: str
-  choices: [nvidia, amd, none]
+  choices: [nvidia, amd, intel, tegra, none]
   sample: nvidia
 devices:
   description: Display controllers and accelerators on the PCI bus, of any vendor.
@@ -106,11 +109,56 @@ devices:
       type: str
       sample: nvidia
 gpus:
-  description: The GPUs that C(nvidia-smi) lists, with C(index), C(uuid), C(name) and C(memory_mib) (MiB).
+  description: The GPUs that C(nvidia-smi) lists.
   returned: success
   type: list
   elements: dict
-  sample: [{index: 0, uuid: GPU-6a1f3c1e-5f0b-4a3e-9d55-0f6f5a9c0001, name: NVIDIA H100 80GB HBM3, memory_mib: 81559}]
+  contains:
+    index:
+      description: Number of the GPU.
+      type: int
+      sample: 0
+    uuid:
+      description: UUID, which stays when GPUs are added.
+      type: str
+      sample: GPU-6a1f3c1e-5f0b-4a3e-9d55-0f6f5a9c0001
+    name:
+      description: Name of the product.
+      type: str
+      sample: NVIDIA H100 80GB HBM3
+    memory_mib:
+      description: Memory in MiB, V(null) where it is not told.
+      type: int
+      sample: 81559
+    compute_capability:
+      description: Compute capability, V(null) where it is not told.
+      type: str
+      sample: "9.0"
+    mig:
+      description: Whether it is divided into MIG devices.
+      type: bool
+nodes:
+  description: The device nodes with which programs compute, as far as they exist.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path of the node.
+      type: str
+      sample: /dev/dri/renderD128
+    gid:
+      description: Number of its group.
+      type: int
+      sample: 993
+    mode:
+      description: Its permissions, as a number.
+      type: int
+      sample: 432
+    address:
+      description: PCI address of the GPU that it belongs to, V(null) where it belongs to all.
+      type: str
+      sample: "0000:c1:00.0"
 driver_version:
   description: Version of NVIDIA's loaded kernel module, or V(null).
   returned: success
@@ -131,6 +179,22 @@ cdi_devices:
   type: list
   elements: str
   sample: [nvidia.com/gpu=0, nvidia.com/gpu=all]
+engine:
+  description: What the Docker Engine says of itself. It is asked only where a GPU of NVIDIA is on the PCI bus.
+  returned: success
+  type: dict
+  contains:
+    version:
+      description: Version, or V(null) where none answers.
+      type: str
+      sample: 29.3.1
+    cdi:
+      description: Whether it gives CDI devices to containers.
+      type: bool
+    cgroup_driver:
+      description: Its cgroup driver.
+      type: str
+      sample: systemd
 ready:
   description: Whether no rung failed.
   returned: success
@@ -153,7 +217,17 @@ checks:
     name:
       description: The rung.
       type: str
-      choices: [pci, driver, nvidia_smi, toolkit, cdi]
+      choices:
+        - pci
+        - driver
+        - library
+        - device_nodes
+        - fabric_manager
+        - nvidia_smi
+        - compute_capability
+        - toolkit
+        - cdi
+        - engine
     status:
       description: V(not_applicable) where a rung waits for a failed one or belongs to another vendor's GPUs.
       type: str
@@ -169,7 +243,7 @@ checks:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder, _gpu_parse
 
 
 def main() -> None:
@@ -190,7 +264,7 @@ def main() -> None:
     if module.params["timeout"] <= 0:
         module.fail_json(msg=f"timeout: {module.params['timeout']:g} is not above 0; give a number of seconds.")
     for option in ("min_driver_version", "min_toolkit_version"):
-        if not _gpu.version_key(module.params[option]):
+        if not _gpu_parse.version_key(module.params[option]):
             module.fail_json(msg=f"{option}: '{module.params[option]}' is not a version; give one like 1.19.1.")
     seen = _gpu.observe(root, module.params["timeout"])
     verdict = _gpu_ladder.judge(seen, module.params["min_driver_version"], module.params["min_toolkit_version"])

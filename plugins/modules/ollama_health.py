@@ -155,6 +155,7 @@ verdict:
     - not_ollama
     - refused
     - old_version
+    - gpu_not_found
     - certificate_expiring
     - low_space
     - cloud_on
@@ -191,6 +192,7 @@ checks:
         - api
         - version
         - certificate
+        - gpus
         - memory
         - space
         - cloud

@@ -15,7 +15,7 @@ from ansible_collections.alchemorsel.ollama.plugins.filter.daemon_config import 
 
 
 def test_daemon_config_takes_the_options_by_name():
-    result = daemon_config('{"icc": true}', {"debug": True}, defaults={"icc": False}, shared=True)
+    result = daemon_config('{"icc": true}', {"debug": True}, defaults={"icc": False}, shared=["k3s"])
     assert result["text"] == '{\n  "icc": true,\n  "debug": true\n}\n'
     assert result["action"] == "reload"
 
@@ -24,6 +24,12 @@ def test_daemon_config_takes_the_options_by_name():
 def test_daemon_config_names_the_wrong_argument(text, config):
     with pytest.raises(AnsibleFilterError, match="daemon_config"):
         daemon_config(text, config)
+
+
+@pytest.mark.parametrize("more", [{"defaults": ["icc"]}, {"recommended": "icc"}, {"shared": True}])
+def test_daemon_config_names_the_wrong_option(more):
+    with pytest.raises(AnsibleFilterError, match="daemon_config: " + next(iter(more))):
+        daemon_config("", {}, **more)
 
 
 def test_version_of_an_installed_collection_of_one_that_is_not_and_of_a_checkout():

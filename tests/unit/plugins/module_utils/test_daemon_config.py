@@ -10,10 +10,11 @@ import json
 import re
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_config import parse, plan, type_problems
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_config import parse, plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+OTHERS = ["containers of others run: theirs"]
 DEFAULTS = {
     "icc": False,
     "live-restore": True,
@@ -112,24 +113,63 @@ def test_an_interrupted_run_is_finished():
 
 def test_on_a_shared_host_only_what_was_asked_for_and_needs_no_restart_is_applied():
     text = '{"runtimes": {"nvidia": {"path": "x"}}, "icc": true}'
-    result = planned(text, {"debug": True, "icc": False, "mtu": 1400}, shared=True)
+    result = planned(text, {"debug": True, "icc": False, "mtu": 1400}, shared=OTHERS)
     assert json.loads(result["text"]) == {**json.loads(text), "debug": True}
     assert list(json.loads(result["text"])) == ["runtimes", "icc", "debug"]
     assert result["action"] == "reload"
     assert result["changes"] == ["debug: (none) -> true (reload)"]
-    assert {line.partition(":")[0] for line in result["pending"]} == {"icc", "mtu", *DEFAULTS}
+    assert {line["key"] for line in result["pending"]} == {"icc", "mtu", *DEFAULTS}
+
+
+def test_what_waits_is_told_with_values_reason_and_remedy():
+    pending = planned('{"icc": true}', {"mtu": 1400}, {"live-restore": True}, shared=[*OTHERS, "the host has k3s"])[
+        "pending"
+    ]
+    assert pending == [
+        {
+            "key": "live-restore",
+            "now": "(none)",
+            "wanted": "true",
+            "reason": "it is a default of this role that nobody asked for, and containers of others run: theirs, the host has k3s",
+            "remedy": "name it in docker_daemon_config, since a reload is enough, or set docker_manage_shared: true",
+        },
+        {
+            "key": "mtu",
+            "now": "(none)",
+            "wanted": "1400",
+            "reason": "it wants a restart of the engine, and containers of others run: theirs, the host has k3s",
+            "remedy": "set docker_manage_shared: true when a restart of the engine is welcome",
+        },
+    ]
+
+
+def test_an_engine_that_does_not_read_the_file_gets_nothing():
+    result = planned('{"debug": false}', {"debug": True}, shared=["the engine is from snap"], unread="it is from snap")
+    assert (result["write"], result["action"], result["text"]) == (False, "none", '{"debug": false}')
+    assert [line["key"] for line in result["pending"]] == ["debug", *DEFAULTS]
+    assert {line["reason"] for line in result["pending"]} == {"it is from snap"}
 
 
 def test_on_a_shared_host_a_removal_waits_and_the_order_stays():
-    result = planned('{"bip": "10.9.0.1/24", "x": 1}', {"bip": None, "debug": True}, {}, shared=True)
+    result = planned('{"bip": "10.9.0.1/24", "x": 1}', {"bip": None, "debug": True}, {}, shared=OTHERS)
     assert list(json.loads(result["text"])) == ["bip", "x", "debug"]
-    assert result["pending"] == ['bip: "10.9.0.1/24" -> (none) (restart)']
+    assert [(line["key"], line["now"], line["wanted"]) for line in result["pending"]] == [
+        ("bip", '"10.9.0.1/24"', "(none)")
+    ]
 
 
 def test_on_a_shared_host_an_interrupted_restart_waits():
-    result = planned('{"icc": false}', {"icc": False}, {}, running_text="{}", shared=True)
+    result = planned('{"icc": false}', {"icc": False}, {}, running_text="{}", shared=OTHERS)
     assert (result["write"], result["action"]) == (False, "none")
-    assert result["pending"] == ["icc: (none) -> false (restart)"]
+    assert [(line["key"], line["now"], line["wanted"]) for line in result["pending"]] == [("icc", "(none)", "false")]
+
+
+def test_an_interrupted_run_whose_change_cannot_be_told_any_more_restarts():
+    text = '{"icc": false}'
+    assert planned(text, {}, {}, running_text=text)["action"] == "restart"
+    assert planned(text, {}, {})["action"] == "none"
+    result = planned(text, {}, {}, running_text=text, shared=OTHERS)
+    assert (result["action"], [line["wanted"] for line in result["pending"]]) == ("none", ['"a restart"'])
 
 
 def test_live_restore_never_with_swarm():
@@ -162,24 +202,74 @@ def test_an_empty_file_is_no_settings(text):
     assert parse(text) == {}
 
 
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        ({"live-restore": "true"}, 'live-restore: found "true", wanted true or false'),
-        ({"mtu": True}, "mtu: found true, wanted a whole number"),
-        ({"log-opts": {"max-file": 3}}, 'log-opts: found {"max-file": 3}, wanted a mapping of texts'),
-        ({"registry-mirrors": "https://m"}, 'registry-mirrors: found "https://m", wanted a list of texts'),
-        ({"runtimes": []}, "runtimes: found [], wanted a mapping"),
-        ({"bip": 1}, "bip: found 1, wanted text"),
-    ],
-)
-def test_wrong_types_are_told_with_found_and_wanted(config, words):
-    assert type_problems(config) == [f"daemon.json key {words}"]
-    assert plan("", {}, config)["problems"] == [f"daemon.json key {words}; correct it in docker_daemon_config."]
+def test_a_wrong_type_is_told_with_where_to_correct_it():
+    assert plan("", {}, {"mtu": True})["problems"] == [
+        "daemon.json key mtu: found true, wanted a whole number; correct it in docker_daemon_config."
+    ]
+    assert plan('{"icc": "no"}', {}, {})["problems"] == [
+        'daemon.json key icc: found "no", wanted true or false; correct it in /etc/docker/daemon.json, or name the key in docker_daemon_config.'
+    ]
+    assert not plan('{"icc": "no"}', {}, {"icc": False})["problems"]
 
 
-def test_right_types_and_unknown_keys_pass():
-    assert not type_problems({"icc": None, "mtu": 1, "labels": [], "log-opts": {"a": "b"}, "new": object, "bip": "x"})
+COMMAND = "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock --icc=false --log-driver journald --add-runtime x=y"
+
+
+def test_what_the_command_line_sets_is_no_default_of_the_file():
+    result = planned("", command=COMMAND)
+    assert list(json.loads(result["text"])) == ["live-restore"]
+    assert result["kept"] == ["log-driver: journald on dockerd's command line (the role's default is \"json-file\")"]
+
+
+def test_what_the_command_line_sets_cannot_be_asked_for():
+    problems = planned("", {"icc": True, "runtimes": {"a": {"path": "b"}}}, command=COMMAND)["problems"]
+    assert len(problems) == 1
+    assert (
+        "sets icc, which the command line of dockerd sets to false; the engine does not start with both" in problems[0]
+    )
+    assert not planned('{"icc": true}', {"icc": False}, command="dockerd")["problems"]
+
+
+def test_recommended_values_are_compared_and_not_set():
+    recommended = {"log-level": "info", "experimental": False, "iptables": True}
+    result = planned('{"log-level": "debug", "iptables": true}', {}, {}, recommended=recommended)
+    assert (result["write"], result["kept"]) == (False, ['log-level: "debug" (recommended is "info")'])
+    assert not planned('{"log-level": "debug"}', {"log-level": "debug"}, {}, recommended=recommended)["kept"]
+
+
+PROXY = {"proxies": {"https-proxy": "http://ann:pa@ss@proxy:3128", "no-proxy": "a@b"}}
+
+
+def test_passwords_of_addresses_show_nowhere_but_in_the_file():
+    asked = planned("", PROXY, {})
+    assert asked["secret"] is True
+    assert json.loads(asked["text"]) == PROXY
+    waits = planned(json.dumps(PROXY), {"proxies": None}, {}, shared=OTHERS)
+    told = [*asked["changes"], *(str(line) for line in waits["pending"])]
+    assert all("http://***@proxy:3128" in line and "ann" not in line and "ss@" not in line for line in told)
+    assert planned("", {"registry-mirrors": ["https://m/a@b"]}, {})["secret"] is False
+
+
+UNIT = [{"key": "proxies", "now": "(none)", "wanted": "http://a:b@proxy"}]
+
+
+def test_a_change_of_the_unit_restarts_without_a_change_of_the_file():
+    result = planned("{}", {}, {}, unit=UNIT)
+    assert (result["write"], result["unit"], result["action"]) == (False, True, "restart")
+    assert result["changes"] == ["proxies: (none) -> http://***@proxy (restart)"]
+
+
+def test_a_change_of_the_unit_waits_on_a_shared_host_and_for_its_own_reasons():
+    shared = planned("{}", {}, {}, unit=UNIT, shared=OTHERS)
+    own = planned("{}", {"debug": True}, {}, unit=UNIT, unit_waits=["x has a GPU"])
+    for result, action in ((shared, "none"), (own, "reload")):
+        assert (result["unit"], result["action"], [line["key"] for line in result["pending"]]) == (
+            False,
+            action,
+            ["proxies"],
+        )
+        assert not [line for line in result["changes"] if "proxies" in line]
+    assert own["pending"][0]["reason"].endswith("and x has a GPU")
 
 
 # A busy machine is not a wrong result
@@ -195,10 +285,11 @@ OBJECTS = st.dictionaries(
 
 
 @UNTIMED
-@given(OBJECTS, OBJECTS, OBJECTS, st.booleans(), st.booleans())
-def test_the_second_run_has_nothing_to_do(current, defaults, wanted, shared, swarm):
-    first = plan(json.dumps(current), defaults, wanted, shared=shared, swarm=swarm)
-    second = plan(first["text"], defaults, wanted, shared=shared, swarm=swarm)
+@given(OBJECTS, OBJECTS, OBJECTS, st.booleans(), st.booleans(), st.sampled_from(["", COMMAND]))
+def test_the_second_run_has_nothing_to_do(current, defaults, wanted, shared, swarm, command):
+    others = OTHERS if shared else []
+    first = plan(json.dumps(current), defaults, wanted, shared=others, swarm=swarm, command=command)
+    second = plan(first["text"], defaults, wanted, shared=others, swarm=swarm, command=command)
     assert (second["write"], second["action"], second["text"]) == (False, "none", first["text"])
     assert second["pending"] == first["pending"]
 

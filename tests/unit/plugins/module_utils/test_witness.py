@@ -179,3 +179,42 @@ def test_a_process_without_the_memory_of_its_models_is_a_contradiction(used, con
 )
 def test_when_a_witness_is_asked(claim, chosen, required, wanted):
     assert witness.is_wanted(claim, chosen, required) is wanted
+
+
+TWO = [CUDA, CUDA.replace("0000:01:00.0", "0000:02:00.0")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "gpus"),
+    [
+        ([START, CUDA, NOISE], ["CUDA NVIDIA L4"]),
+        ([START, *TWO], ["CUDA NVIDIA L4", "CUDA NVIDIA L4"]),
+        (
+            [START, CUDA, CUDA.replace("library=CUDA", "library=Vulkan")],
+            ["Vulkan NVIDIA L4"],
+        ),  # one GPU by two libraries
+        ([START, CPU], []),
+        ([START, *TWO, START, CPU], []),
+        ([START], []),  # it is still looking
+        ([CUDA, NOISE], None),
+        ([], None),
+    ],
+)
+def test_the_gpus_of_the_last_start(lines, gpus):
+    assert witness.gpus_of_last_start(lines) == gpus
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "verdict", "words"),
+    [
+        (["CUDA NVIDIA L4"], "failed", "gpu_not_found", "found 1 GPU at its start (CUDA NVIDIA L4), and 2 were given"),
+        ([], "failed", "gpu_not_found", "found 0 GPUs at its start, and 2 were given"),
+        (["CUDA A", "CUDA B"], "ok", None, "found 2 GPUs at its start (CUDA A, CUDA B)"),
+        (["a", "b", "c"], "ok", None, "found 3 GPUs"),
+        (None, "skipped", None, "the log does not say"),
+    ],
+)
+def test_as_many_gpus_as_were_given(found, status, verdict, words):
+    check = witness.check_gpus(found, "the log does not say", 2)
+    assert (check.name, check.status, check.verdict, check.threshold) == ("gpus", status, verdict, 2)
+    assert words in check.reason

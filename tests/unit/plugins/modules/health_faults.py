@@ -112,6 +112,13 @@ def old_version(scene: Scene) -> Options:
     return {"url": scene.server().url, "level": "live", "min_version": "99.0.0"}
 
 
+def gpu_not_found(scene: Scene) -> Options:
+    """The server was given a GPU and found none."""
+    server = scene.server()
+    scene.host.file("server.log", server.log.read_text())
+    return {"url": server.url, "level": "live", "min_gpus": 1, "log_path": "/server.log"}
+
+
 def certificate_ends_soon(scene: Scene) -> Options:
     return scene.tls(scene.server(), 5.5)
 
@@ -266,6 +273,7 @@ FAULTS: dict[str, tuple[Callable[[Scene], Options], str]] = {
     "not Ollama": (not_ollama, "not_ollama"),
     "403 with an empty body": (refused_name, "refused"),
     "wrong version": (old_version, "old_version"),
+    "a GPU was given and none found": (gpu_not_found, "gpu_not_found"),
     "certificate about to expire": (certificate_ends_soon, "certificate_expiring"),
     "certificate expired": (certificate_has_ended, "tls_failure"),
     "certificate expired, not verified": (certificate_has_ended_unverified, "certificate_expiring"),

@@ -92,7 +92,8 @@ class World:
 
     def disturb(self):
         """Leave what interrupted runs leave, load models, and spoil files."""
-        listed = [item["name"] for item in self.server.json("GET", "/api/tags")["models"]]
+        # 0.24.0 lists models of one second in any order; a seed is to mean the same wherever it runs
+        listed = sorted(item["name"] for item in self.server.json("GET", "/api/tags")["models"])
         for make in (guard_name, new_name, hold_name):
             owner = parse_name(self.chance.choice([*listed, "nobody"]))
             body = {"source": self.chance.choice(listed), "destination": make(owner).short}

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Host, Places
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._outside import Host, Places, check_places
 from fake_host import FakeHost
 
 START = 'level=INFO msg="Listening on 127.0.0.1:11434 (version 0.32.15)"\n'
@@ -181,3 +182,36 @@ def test_auto_tells_why_nobody_could(host):
     assert account.on_gpu is None
     assert "nvidia-smi is not installed" in account.reason
     assert "log_path /log cannot be read" in account.reason
+
+
+@pytest.mark.parametrize(
+    ("log", "status"), [(START + CUDA, "ok"), (START + CPU, "failed"), (CUDA, "skipped"), ("", "skipped")]
+)
+def test_gpus_at_the_start_by_a_file(host, fake, log, status):
+    fake.file("log", log)
+    assert host(log_path="/log", min_gpus=1).check_gpus(1).status == status
+
+
+def test_gpus_at_the_start_by_a_container(host, fake):
+    fake.container()
+    fake.tool("docker", stderr=START + CUDA, first="logs")
+    assert host(container="ollama", min_gpus=1).check_gpus(1).status == "ok"
+    assert host(container="ollama", min_gpus=2).check_gpus(2).status == "failed"
+
+
+def test_a_log_that_cannot_be_read_is_no_failure(host):
+    check = host(log_path="/log", min_gpus=1).check_gpus(1)
+    assert check.status == "skipped"
+    assert "log_path /log cannot be read" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        ({"min_gpus": -1}, "min_gpus is -1; wanted 0 or more"),
+        ({"min_gpus": 1}, "nothing says whose log to read; give container or log_path"),
+    ],
+)
+def test_a_wish_for_gpus_that_cannot_be_judged(places, words):
+    with pytest.raises(InvalidInput, match=words):
+        check_places(Places(**places))

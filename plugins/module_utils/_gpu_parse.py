@@ -1,0 +1,109 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the texts of drivers, GPU tools and the Docker Engine say, as values. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the Docker Engine says of itself; `version` is empty where none answers, and `problem` says why."""
+
+    version: str = ""
+    cdi: bool = False
+    cgroup_driver: str = ""
+    problem: str = ""
+
+
+def version_key(text: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version, so that 550.54.15 >= 550 and 1.20.0 >= 1.19.1; () if there are none."""
+    match = re.match(r"\d+(?:\.\d+)*", text.strip())
+    return tuple(int(part) for part in match.group(0).split(".")) if match else ()
+
+
+def parse_driver_version(text: str | None) -> str | None:
+    """Return the version in /proc/driver/nvidia/version, whose wording differs for the open kernel module."""
+    match = re.search(r"Kernel Module(?:\s+for\s+\S+)?\s+(\d+(?:\.\d+)+)", text or "")
+    return match.group(1) if match else None
+
+
+def library_version(name: str) -> str | None:
+    """Return the version in the name of the library's file, such as libnvidia-ml.so.570.124.06."""
+    match = re.search(r"\.so\.(\d+(?:\.\d+)+)$", name)
+    return match.group(1) if match else None
+
+
+def parse_fabric_version(text: str) -> str | None:
+    """Return the version in the output of `nv-fabricmanager --version`."""
+    match = re.search(r"Fabric Manager version is\s*:\s*(\d+(?:\.\d+)+)", text)
+    return match.group(1) if match else None
+
+
+def parse_toolkit_version(text: str) -> str | None:
+    """Return the version in the output of `nvidia-ctk --version`."""
+    match = re.search(r"version\s+v?(\d+(?:\.\d+)+)", text)
+    return match.group(1) if match else None
+
+
+def parse_cdi_devices(text: str) -> list[str]:
+    """Return the device names in the output of `nvidia-ctk cdi list`, whose exit status is 0 also for a broken spec."""
+    return re.findall(r"^(\S+/\S+=\S+)$", text, re.MULTILINE)
+
+
+def parse_gpus(text: str) -> list[dict[str, Any]]:
+    """Return index, uuid, name, memory (MiB), compute capability and MIG per line of `nvidia-smi --query-gpu` in CSV."""
+    gpus = []
+    for line in text.splitlines():
+        values = [value.strip() for value in line.split(",")]
+        if len(values) == 7 and values[0].isdigit():
+            gpus.append(
+                {
+                    "index": int(values[0]),
+                    "uuid": values[1],
+                    "name": values[2],
+                    "memory_mib": int(values[3]) if values[3].isdigit() else None,
+                    "compute_capability": values[5] if version_key(values[5]) else None,
+                    "mig": values[6] == "Enabled",
+                }
+            )
+    return gpus
+
+
+def spec_version(text: str) -> str | None:
+    """Return the format of a CDI description, in YAML or JSON."""
+    match = re.search(r"""["']?cdiVersion["']?\s*:\s*["']?(\d+(?:\.\d+)+)""", text)
+    return match.group(1) if match else None
+
+
+def spec_driver(text: str) -> str | None:
+    """Return the driver's version that a CDI description was made with, by the library that it mounts."""
+    match = re.search(r"/libcuda\.so\.(\d+(?:\.\d+)+)", text)
+    return match.group(1) if match else None
+
+
+def describes_gpus(text: str) -> bool:
+    """Return whether a CDI description is one of NVIDIA's GPUs."""
+    return re.search(r"""["']?kind["']?\s*:\s*["']?nvidia\.com/gpu["'\s,}]""", text + "\n") is not None
+
+
+def parse_engine(text: str) -> Engine:
+    """Return what the JSON of `docker info` says. An engine that does not answer leaves the reasons in ServerErrors."""
+    try:
+        info = json.loads(text)
+    except ValueError:
+        info = None
+    if not isinstance(info, dict):
+        return Engine(problem="docker info gives no JSON")
+    version = str(info.get("ServerVersion") or "")
+    if not version_key(version):
+        errors = info.get("ServerErrors")
+        said = str(errors[0]) if isinstance(errors, list) and errors else "docker info names no version of an engine"
+        return Engine(problem=said)
+    # Engines that know CDI list the directories of its descriptions; the list is empty where it is switched off
+    return Engine(version, bool(info.get("CDISpecDirs")), str(info.get("CgroupDriver") or ""))
