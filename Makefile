@@ -123,7 +123,7 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 
 ##@ Lab
 
-.PHONY: demo lab-up lab-down molecule-default molecule-docker
+.PHONY: demo lab-up lab-down molecule-default molecule-docker molecule-store
 demo: venv ## The main job on three hosts of the lab, twice, and a table of what stands there then
 	@python lab/demo.py
 lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
@@ -131,8 +131,8 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
 # A lab of its own, so that the one of `make demo` stays as it is
-molecule-default molecule-docker: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
-molecule-default molecule-docker: export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
+molecule-default molecule-docker molecule-store: export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+molecule-default molecule-docker molecule-store: export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
 # A scenario begins with `destroy`, which asks the engine what there is
 molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, kills and restarts
 	lab/engine.sh ensure
@@ -140,6 +140,9 @@ molecule-default: venv ## site.yml on the lab: converge, idempotence, verify, ki
 molecule-docker: venv ## The role docker alone, with every case of daemon.json
 	lab/engine.sh ensure
 	molecule test -s docker
+molecule-store: venv ## The role ollama: disk, migration, key, network, two instances, states and removal
+	lab/engine.sh ensure
+	molecule test -s store
 
 .PHONY: clean
 clean: ## Remove all that make, the lab and the tests made, and nothing else
