@@ -48,7 +48,9 @@ def _public_key() -> str:
     """A line with the face of a public key, another one each time."""
     kind = b"ssh-ed25519"
     parts = (kind, os.urandom(32))
-    return f"{kind.decode()} {base64.b64encode(b''.join(struct.pack('>I', len(part)) + part for part in parts)).decode()}"
+    return (
+        f"{kind.decode()} {base64.b64encode(b''.join(struct.pack('>I', len(part)) + part for part in parts)).decode()}"
+    )
 
 
 def _start_lines(settings: Settings, address: str) -> tuple[str, str]:

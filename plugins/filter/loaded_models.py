@@ -45,7 +45,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import p
 def loaded_models(models: list[dict[str, Any]]) -> list[str]:
     """See DOCUMENTATION; raises AnsibleFilterError for what is no list of models."""
     if not isinstance(models, list) or not all(isinstance(model, dict) and "name" in model for model in models):
-        raise AnsibleFilterError(f"loaded_models wants a list of dictionaries with a name, found {type(models).__name__}: {models!r}")
+        raise AnsibleFilterError(
+            f"loaded_models wants a list of dictionaries with a name, found {type(models).__name__}: {models!r}"
+        )
     found: list[str] = []
     for model in models:
         if parse_loaded(model, model.get("state") == "absent", []):

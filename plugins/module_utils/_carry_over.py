@@ -82,7 +82,12 @@ class Carrier:
         :raises InvalidInput: if there is no room, or a file is not what its name says
         """
         shutil.rmtree(self._staging, ignore_errors=True)
-        for folder in (self._path, self._models, os.path.join(self._models, BLOBS), os.path.join(self._models, MANIFESTS)):
+        for folder in (
+            self._path,
+            self._models,
+            os.path.join(self._models, BLOBS),
+            os.path.join(self._models, MANIFESTS),
+        ):
             self._folder(folder)
         os.mkdir(self._staging, 0o700)
         try:
@@ -156,7 +161,9 @@ class Carrier:
         with open(model.path, "rb") as stream:
             body = stream.read()
         if f"sha256:{hashlib.sha256(body).hexdigest()}" != model.digest:
-            raise InvalidInput(f"{model.path} was changed while it was read; stop the server that did it, and run again")
+            raise InvalidInput(
+                f"{model.path} was changed while it was read; stop the server that did it, and run again"
+            )
         relative = os.path.relpath(model.path, os.path.join(self._source.models, MANIFESTS))
         folder = os.path.join(self._models, MANIFESTS)
         for part in os.path.dirname(relative).split(os.sep):

@@ -47,8 +47,8 @@ def sized(lines: Iterable[str], declared: Iterable[Mapping[str, Any]]) -> list[S
     """
     stored: dict[str, tuple[int, str]] = {}
     for line in lines:
-        size, weights, path = line.split(" ", 2)
-        stored[path.lower()] = (int(size), weights)
+        number, weights, path = line.split(" ", 2)
+        stored[path.lower()] = (int(number), weights)
     found: dict[str, Sized] = {}
     for entry in declared:
         if entry.get("state") == "absent":

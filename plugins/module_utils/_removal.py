@@ -46,9 +46,13 @@ def _images(images: Iterable[Mapping[str, Any]], repository: str, declared: str)
     tags: list[str] = []
     stays: list[str] = []
     for image in images:
-        names = [text for text in [*(image.get("RepoTags") or []), *(image.get("RepoDigests") or [])] if "<none>" not in text]
+        names = [
+            text for text in [*(image.get("RepoTags") or []), *(image.get("RepoDigests") or [])] if "<none>" not in text
+        ]
         own = sorted(text for text in image.get("RepoTags") or [] if text.startswith(f"{repository}:"))
-        others = sorted((text for text in names if not text.startswith((f"{repository}:", f"{repository}@"))), key=_by_kind)
+        others = sorted(
+            (text for text in names if not text.startswith((f"{repository}:", f"{repository}@"))), key=_by_kind
+        )
         if own and others:
             tags += own
             stays.append(others[0])

@@ -61,14 +61,21 @@ def find_source(path: str) -> Source:
         if all(os.path.isdir(os.path.join(models, name)) for name in (MANIFESTS, BLOBS)):
             break
     else:
-        found = f"holds {', '.join(sorted(os.listdir(path))[:8]) or 'nothing'}" if os.path.isdir(path) else "is no directory"
+        found = (
+            f"holds {', '.join(sorted(os.listdir(path))[:8]) or 'nothing'}"
+            if os.path.isdir(path)
+            else "is no directory"
+        )
         raise InvalidInput(
             f"source is '{path}', which {found}; wanted is what another Ollama server used as its directory, such as /root/.ollama, with "
             f"{MANIFESTS} and {BLOBS} in it or in its folder models"
         )
     home = os.path.dirname(models)
     # The models themselves may have been named, and lie in the home all the same.
-    keys = [os.path.join(folder, KEY) for folder in (path, os.path.join(path, ".ollama"), home, os.path.join(home, ".ollama"))]
+    keys = [
+        os.path.join(folder, KEY)
+        for folder in (path, os.path.join(path, ".ollama"), home, os.path.join(home, ".ollama"))
+    ]
     return Source(models, next((key for key in keys if os.path.isfile(key)), ""))
 
 

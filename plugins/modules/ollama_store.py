@@ -139,10 +139,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     try:
         min_free = human_to_bytes(params["min_free"])
     except ValueError as exc:
-        raise InvalidInput(f"min_free is '{params['min_free']}'; wanted a number of bytes with its unit, such as 1G") from exc
+        raise InvalidInput(
+            f"min_free is '{params['min_free']}'; wanted a number of bytes with its unit, such as 1G"
+        ) from exc
     source = takeover.find_source(origin)
     if os.path.realpath(source.models) == os.path.realpath(f"{path}/models"):
-        raise InvalidInput(f"source is '{origin}', which is the store itself; leave source empty, or name another path for the store")
+        raise InvalidInput(
+            f"source is '{origin}', which is the store itself; leave source empty, or name another path for the store"
+        )
     target = carry.contents_of(f"{path}/models")
     steps = takeover.plan(carry.contents_of(source.models), target)
     complaints = [

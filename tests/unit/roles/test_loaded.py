@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import socketserver
@@ -68,9 +69,9 @@ def test_declared_models_are_loaded_for_good_also_one_that_embeds(loaded, server
 def test_one_that_is_there_for_good_is_not_asked_for_again(loaded, server, monkeypatch):
     put(server, "a:latest", "tiny-a")
     # A client has it with another context; a load without one would start it anew
-    server.json("POST", "/api/generate", {"model": "a:latest", "keep_alive": -1, "options": {"num_ctx": 512}})
+    server.json("POST", "/api/generate", {"model": "a:latest", "keep_alive": -1, "options": {"num_ctx": 128}})
     assert loaded.load_all(config(server, "a:latest")) == []
-    assert server.json("GET", "/api/ps")["models"][0]["context_length"] == 512
+    assert server.json("GET", "/api/ps")["models"][0]["context_length"] == 128
 
 
 def test_one_that_would_leave_is_kept(loaded, server):
@@ -102,7 +103,9 @@ def test_attempts_are_bounded(loaded, server, capsys):
 
 def test_a_server_that_does_not_come_is_given_up(loaded):
     with pytest.raises(OSError):
-        loaded.load_all({"container": "x", "url": f"http://127.0.0.1:{free_port()}", "models": ["a"], "start_timeout": 0.1})
+        loaded.load_all(
+            {"container": "x", "url": f"http://127.0.0.1:{free_port()}", "models": ["a"], "start_timeout": 0.1}
+        )
 
 
 def test_no_declared_model_asks_nobody(loaded):
@@ -165,7 +168,9 @@ class Engine:
 
     def start(self, name: str) -> None:
         with self.lines:
-            self.events.append({"Type": "container", "Action": "start", "Actor": {"ID": "1", "Attributes": {"name": name}}})
+            self.events.append(
+                {"Type": "container", "Action": "start", "Actor": {"ID": "1", "Attributes": {"name": name}}}
+            )
             self.lines.notify_all()
 
     def stop(self) -> None:
@@ -227,7 +232,12 @@ def test_the_program_survives_the_engine_and_reads_its_list_anew(loaded, engine,
             time.sleep(seconds)
 
     monkeypatch.setattr(loaded, "time", Clock)
-    thread = threading.Thread(target=loaded.main)
+
+    def work():
+        with contextlib.suppress(SystemExit):
+            loaded.main()
+
+    thread = threading.Thread(target=work)
     thread.start()
     wait_until(lambda: in_memory(server) == ["a:latest"])
     # The engine goes and comes back: the stream ends, and is asked for again

@@ -70,7 +70,10 @@ def test_overlap_is_named_with_the_route(subnet, words):
         assert text.startswith(f"overlaps with the route {word}")
 
 
-@pytest.mark.parametrize(("subnet", "words"), [("172.30.0.1/24", "host bits set"), ("fd00::/64", "no IPv4 subnet"), ("172.30.0.0/30", "room for 1 containers")])
+@pytest.mark.parametrize(
+    ("subnet", "words"),
+    [("172.30.0.1/24", "host bits set"), ("fd00::/64", "no IPv4 subnet"), ("172.30.0.0/30", "room for 1 containers")],
+)
 def test_what_is_no_subnet_is_told(subnet, words):
     found = subnet_conflicts(subnet, ROUTES)
     assert len(found) == 1

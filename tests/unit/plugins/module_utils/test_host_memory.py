@@ -18,7 +18,12 @@ LINES = [
     f"{1 * GIB} - registry.example:5000/team/small/latest",
     f"{40 * GIB} cc registry.ollama.ai/library/llama3.3/70b",
 ]
-DECLARED = [{"name": "llama3.1:8b"}, {"name": "assistant"}, {"name": "qwen2.5:7b"}, {"name": "registry.example:5000/team/small"}]
+DECLARED = [
+    {"name": "llama3.1:8b"},
+    {"name": "assistant"},
+    {"name": "qwen2.5:7b"},
+    {"name": "registry.example:5000/team/small"},
+]
 
 
 def test_declared_models_are_counted_once_for_their_weights():
@@ -35,7 +40,13 @@ def test_declared_models_are_counted_once_for_their_weights():
     [
         (12 * GIB, 2, 1024, "", ""),
         (11 * GIB, 2, 1024, "", ""),
-        (11 * GIB - 1, 2, 1024, "", "llama3.1:8b 5.0 GiB + qwen2.5:7b 4.0 GiB + 2 x 1.0 GiB of prompt cache are 11.0 GiB"),
+        (
+            11 * GIB - 1,
+            2,
+            1024,
+            "",
+            "llama3.1:8b 5.0 GiB + qwen2.5:7b 4.0 GiB + 2 x 1.0 GiB of prompt cache are 11.0 GiB",
+        ),
         (11 * GIB - 1, 2, 0, "", ""),
         (11 * GIB - 1, 1, 1024, "", ""),
         (12 * GIB, 3, 1024, "", "3 x 1.0 GiB of prompt cache are 13.0 GiB"),

@@ -32,7 +32,9 @@ def decide(containers=(), images=(), networks=(), store="/var/lib/ollama"):
 
 
 def test_all_containers_of_the_instance_go_and_no_other():
-    found = decide([container("ollama", "ollama"), container("ollama-canary", "ollama"), container("two", "two"), container("db")])
+    found = decide(
+        [container("ollama", "ollama"), container("ollama-canary", "ollama"), container("two", "two"), container("db")]
+    )
     assert found["containers"] == ["ollama", "ollama-canary"]
 
 
@@ -40,7 +42,12 @@ def test_all_containers_of_the_instance_go_and_no_other():
     ("labels", "others", "goes", "stays"),
     [
         ({"alchemorsel.network": "true"}, [], True, []),
-        ({"alchemorsel.network": "true"}, [container("two", "two", ["apps"])], False, ["the network apps, on which there is two"]),
+        (
+            {"alchemorsel.network": "true"},
+            [container("two", "two", ["apps"])],
+            False,
+            ["the network apps, on which there is two"],
+        ),
         ({"alchemorsel.network": "true"}, [container("db", networks=["other"])], True, []),
         ({}, [], False, ["the network apps, which this role did not make"]),
         (None, [container("db", networks=["apps"])], False, ["the network apps, on which there is db"]),
@@ -58,10 +65,25 @@ def test_a_network_that_is_not_there_is_not_spoken_of():
 @pytest.mark.parametrize(
     ("tags", "repo_digests", "goes", "stays"),
     [
-        (["ollama/ollama:0.32.15", "localhost/ollama:current"], [], ["localhost/ollama:current"], ["the image ollama/ollama:0.32.15"]),
-        (["localhost/ollama:current"], ["ollama/ollama@sha256:1"], ["localhost/ollama:current"], ["the image ollama/ollama@sha256:1"]),
+        (
+            ["ollama/ollama:0.32.15", "localhost/ollama:current"],
+            [],
+            ["localhost/ollama:current"],
+            ["the image ollama/ollama:0.32.15"],
+        ),
+        (
+            ["localhost/ollama:current"],
+            ["ollama/ollama@sha256:1"],
+            ["localhost/ollama:current"],
+            ["the image ollama/ollama@sha256:1"],
+        ),
         # With its last name the engine would remove an image that came from an archive
-        (["localhost/ollama:current"], ["localhost/ollama@sha256:1"], [], ["the image localhost/ollama:current, which has no other name"]),
+        (
+            ["localhost/ollama:current"],
+            ["localhost/ollama@sha256:1"],
+            [],
+            ["the image localhost/ollama:current, which has no other name"],
+        ),
         (["localhost/ollama-two:current"], None, [], []),
         (["ollama/ollama:0.32.15"], None, [], ["the image ollama/ollama:0.32.15"]),
         (["ollama/ollama:0.24.0"], None, [], []),

@@ -29,7 +29,9 @@ def put_blob(models: Path, content: bytes) -> dict:
 
 def put_model(models: Path, name: str, content: bytes, tag: str = "latest") -> str:
     """Put a model into a store, and return its digest."""
-    body = json.dumps({"config": put_blob(models, b"config of " + content), "layers": [put_blob(models, content)]}).encode()
+    body = json.dumps(
+        {"config": put_blob(models, b"config of " + content), "layers": [put_blob(models, content)]}
+    ).encode()
     path = models / "manifests" / LIBRARY / name / tag
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
@@ -70,7 +72,13 @@ def new(tmp_path):
 @pytest.fixture
 def run(run_module, old, new):
     def once(check_mode=False, **options):
-        given = {"path": str(new), "source": str(old), "owner": os.getuid(), "group": os.getgid(), "_ansible_diff": True}
+        given = {
+            "path": str(new),
+            "source": str(old),
+            "owner": os.getuid(),
+            "group": os.getgid(),
+            "_ansible_diff": True,
+        }
         return run_module(ollama_store, {**given, **options}, check_mode)
 
     return once
@@ -83,7 +91,11 @@ def test_check_run_and_run_again(run, old, new):
     result = run()
     assert (predicted["changed"], predicted["models"], predicted["diff"]) == (True, result["models"], result["diff"])
     assert result["diff"] == {"before": {"models": []}, "after": {"models": ["a:latest", "b:8b"]}}
-    assert digests(new / "models") == digests(old / "models") == {"a/latest": result["models"][0]["digest"], "b/8b": result["models"][1]["digest"]}
+    assert (
+        digests(new / "models")
+        == digests(old / "models")
+        == {"a/latest": result["models"][0]["digest"], "b/8b": result["models"][1]["digest"]}
+    )
     assert (result["bytes_copied"], result["bytes_linked"]) == (0, 68)
     for blob in (old / "models/blobs").iterdir():
         assert (new / "models/blobs" / blob.name).stat().st_ino == blob.stat().st_ino
@@ -160,7 +172,9 @@ def test_a_run_that_was_killed_is_finished(run, monkeypatch, new, old):
 
     monkeypatch.setattr(_carry_over.Carrier, "_put", die)
     with pytest.raises(KeyboardInterrupt):
-        ollama_store.run({"path": str(new), "source": str(old), "owner": os.getuid(), "group": os.getgid(), "min_free": "1G"}, False)
+        ollama_store.run(
+            {"path": str(new), "source": str(old), "owner": os.getuid(), "group": os.getgid(), "min_free": "1G"}, False
+        )
     assert digests(new / "models") == {}
     monkeypatch.setattr(_carry_over.Carrier, "_put", put)
     assert run()["changed"] is True
@@ -186,7 +200,10 @@ def test_what_the_store_has_stays_and_what_is_not_whole_is_left(run, old, new):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"source": "/does/not/exist"}, "source is '/does/not/exist', which is no directory; wanted is what another Ollama server"),
+        (
+            {"source": "/does/not/exist"},
+            "source is '/does/not/exist', which is no directory; wanted is what another Ollama server",
+        ),
         ({"source": "/usr"}, "source is '/usr', which holds "),
         ({"min_free": "much"}, "min_free is 'much'"),
     ],
