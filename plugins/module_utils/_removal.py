@@ -50,8 +50,9 @@ def _images(images: Iterable[Mapping[str, Any]], repository: str, declared: str)
             text for text in [*(image.get("RepoTags") or []), *(image.get("RepoDigests") or [])] if "<none>" not in text
         ]
         own = sorted(text for text in image.get("RepoTags") or [] if text.startswith(f"{repository}:"))
-        others = sorted(
-            (text for text in names if not text.startswith((f"{repository}:", f"{repository}@"))), key=_by_kind
+        others = [text for text in names if not text.startswith((f"{repository}:", f"{repository}@"))]
+        others.sort(
+            key=lambda text: (_short(text) != _short(declared), text.startswith("localhost/"), "@" in text, text)
         )
         if own and others:
             tags += own
@@ -62,11 +63,6 @@ def _images(images: Iterable[Mapping[str, Any]], repository: str, declared: str)
         elif _short(declared) in map(_short, others):
             stays.append(_short(declared))
     return tags, stays
-
-
-def _by_kind(text: str) -> tuple[bool, str]:
-    """Tags before digests."""
-    return "@" in text, text
 
 
 def _short(reference: str) -> str:

@@ -77,6 +77,19 @@ def test_a_network_that_is_not_there_is_not_spoken_of():
             ["localhost/ollama:current"],
             ["the image ollama/ollama@sha256:1"],
         ),
+        # As people call it: by what was declared, else by what is no instance's own name
+        (
+            ["localhost/b:current", "a:1", "ollama/ollama:0.32.15", "localhost/ollama:current"],
+            ["a@sha256:1"],
+            ["localhost/ollama:current"],
+            ["the image ollama/ollama:0.32.15"],
+        ),
+        (
+            ["localhost/b:current", "z:1", "localhost/ollama:current"],
+            ["a@sha256:1"],
+            ["localhost/ollama:current"],
+            ["the image z:1"],
+        ),
         # With its last name the engine would remove an image that came from an archive
         (
             ["localhost/ollama:current"],
