@@ -11,7 +11,7 @@ author: Alchemorsel contributors (@alchemorsel)
 version_added: 0.1.0
 short_description: Names of the declared models that are to stay in memory
 description:
-  - Takes declared models and returns the names of those with O(ignore:loaded) or a negative O(ignore:keep_alive), as the server lists them.
+  - Takes declared models and returns the names of those with C(loaded) or a negative C(keep_alive), as the server lists them.
   - What M(alchemorsel.ollama.ollama_model) would refuse is left out, since that module says why.
 options:
   _input:

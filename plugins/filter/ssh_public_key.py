@@ -58,7 +58,7 @@ def ssh_public_key(private: str) -> str:
         (count,) = struct.unpack_from(">I", rest)
         public, rest = _field(rest[4:])
         kind, key = _field(public)
-        secret, _ = _field(rest)
+        secret, _after = _field(rest)
     except (binascii.Error, ValueError, struct.error):
         return ""
     # A field of 32 bytes with its length, and a secret that holds the same public key
