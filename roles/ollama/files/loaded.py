@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -131,7 +130,7 @@ def load_all(config: dict[str, Any]) -> list[str]:
 
 def load_one(server: Server, name: str, size: int, start_timeout: float) -> list[str]:
     """Load one model, in a bounded number of attempts, and return what went wrong."""
-    began = time.monotonic()
+    began, failures = time.monotonic(), []
     for attempt in range(ATTEMPTS):
         try:
             if attempt:
@@ -140,12 +139,12 @@ def load_one(server: Server, name: str, size: int, start_timeout: float) -> list
             server.load(name, max(LEAST_LOAD, size / LOAD_RATE))
         except (OSError, http.client.HTTPException, ValueError) as error:
             words = error.read().decode("utf-8", "replace")[:300] if isinstance(error, urllib.error.HTTPError) else ""
-            failure = f"{name} cannot be loaded: {error} {words}".strip()
-            say(failure)
+            failures.append(f"{name} cannot be loaded: {error} {words}".strip())
+            say(failures[-1])
         else:
             say(f"{name} is in memory, after {time.monotonic() - began:.1f} s")
             return []
-    return [failure]
+    return failures[-1:]
 
 
 def say(text: str) -> None:
