@@ -25,6 +25,7 @@ CASES: dict[str, Case] = {
     "noop": noop.against_others,
     "process": noop.breakdown,
     "growth": noop.growth,
+    "line": pulls.over_a_line,
     "pull": pulls.against_raw,
     "progress": pulls.with_progress,
     "parallel": pulls.in_parallel,

@@ -44,11 +44,10 @@ def forget(server: OllamaServer, models: list[str]) -> None:
         server.request("DELETE", "/api/delete", {"model": model})
 
 
-def against_raw(world: World, scale: Scale) -> Iterator[Line]:
-    """The module and a raw client, in turns: over a slow line as a whole, and the pull alone as fast as it goes."""
+def over_a_line(world: World, scale: Scale) -> Iterator[Line]:
+    """The module and a raw client in turns, over a slow line: whole processes."""
     with world.registry() as registry, world.servers(registry, [[]]) as (server,):
         slow = publish_sparse(registry, world.directory, "slow", LINE_BYTES)
-        fast = publish_sparse(registry, world.directory, "fast", scale.pull_bytes)
         slow_line(registry, scale.seconds)
         speed = LINE_BYTES / scale.seconds / MB
         whole, _own = compare(world, registry, server, slow, scale.slow_runs)
@@ -56,6 +55,12 @@ def against_raw(world: World, scale: Scale) -> Iterator[Line]:
             f"Module against a raw API client, {LINE_BYTES // MB} MB over a line of {speed:.1f} MB/s: whole processes"
         )
         yield Line("pull-line", text, "s", *whole, at_most(1.02))
+
+
+def against_raw(world: World, scale: Scale) -> Iterator[Line]:
+    """The same as fast as it goes: the pull alone, and whole processes."""
+    with world.registry() as registry, world.servers(registry, [[]]) as (server,):
+        fast = publish_sparse(registry, world.directory, "fast", scale.pull_bytes)
         whole, own = compare(world, registry, server, fast, scale.runs)
         text = f"Module against a raw API client, {scale.pull_bytes // MB} MB without a limit of speed"
         note = "its constant cost, the start of Python and Ansible's basics, counts here in full"
