@@ -20,9 +20,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
     parse_toolkit_version,
     spec_driver,
     spec_version,
-    version_key,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, Check, waits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 # Engines know CDI from the first of these on, the descriptions of present toolkits from the second on, and have it on
 # without being told from the third on.
@@ -40,7 +40,7 @@ def check_toolkit(seen: Observations, floor: str) -> Check:
     if version is None:
         said = answer.error or (answer.stdout + answer.stderr).strip() or "nothing"
         return Check("toolkit", FAILED, f"nvidia-ctk --version does not tell its version: {said}", install)
-    if version_key(version) < version_key(floor):
+    if version_numbers(version) < version_numbers(floor):
         return Check(
             "toolkit",
             FAILED,
@@ -107,8 +107,8 @@ def check_engine(seen: Observations) -> Check:
             f"no Docker Engine answers: {engine.problem}",
             "run the role docker, or start the engine ('systemctl start docker')",
         )
-    version = version_key(engine.version)
-    if version < version_key(ENGINE_WITH_CDI):
+    version = version_numbers(engine.version)
+    if version < version_numbers(ENGINE_WITH_CDI):
         return Check(
             "engine",
             FAILED,
@@ -116,7 +116,7 @@ def check_engine(seen: Observations) -> Check:
             "remove the distribution's docker.io and take docker.com's engine: docker_source: docker",
         )
     if not engine.cdi:
-        told = version >= version_key(ENGINE_WITH_CDI_ON)
+        told = version >= version_numbers(ENGINE_WITH_CDI_ON)
         remedy = (
             "remove features.cdi: false from daemon.json"
             if told
@@ -129,7 +129,7 @@ def check_engine(seen: Observations) -> Check:
             f"{remedy} (role docker), which restarts the engine",
         )
     formats = [spec_version(text) or "" for text in seen.cdi_specs if describes_gpus(text)]
-    if formats and version_key(formats[0]) >= (0, 7) and version < version_key(ENGINE_WITH_CDI_0_7):
+    if formats and version_numbers(formats[0]) >= (0, 7) and version < version_numbers(ENGINE_WITH_CDI_0_7):
         return Check(
             "engine",
             FAILED,

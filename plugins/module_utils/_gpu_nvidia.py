@@ -11,9 +11,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
     parse_driver_version,
     parse_fabric_version,
     parse_gpus,
-    version_key,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, Check, skipped, waits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 # Ollama computes on GPUs from this capability on, and wants a newer driver for the oldest of them.
 MIN_CAPABILITY = "5.0"
@@ -48,7 +48,7 @@ def check_driver(seen: Observations, floor: str) -> Check:
             "NVIDIA's kernel module is not loaded (/proc/driver/nvidia/version does not exist)",
             f"install NVIDIA's driver, version {floor} or newer, and run 'modprobe nvidia' or reboot",
         )
-    if version_key(version) < version_key(floor):
+    if version_numbers(version) < version_numbers(floor):
         return Check(
             "driver",
             FAILED,
@@ -172,7 +172,7 @@ def check_compute_capability(seen: Observations) -> Check:
         if capability is None:
             continue
         title = f"GPU {gpu['index']} ({gpu['name']}) has compute capability {capability}"
-        if version_key(capability) < version_key(MIN_CAPABILITY):
+        if version_numbers(capability) < version_numbers(MIN_CAPABILITY):
             return Check(
                 name,
                 FAILED,
@@ -180,8 +180,8 @@ def check_compute_capability(seen: Observations) -> Check:
                 "take the GPU out, or use the CPU",
             )
         for lowest, highest, floor in DRIVER_BY_CAPABILITY:
-            in_range = version_key(lowest) <= version_key(capability) <= version_key(highest)
-            if in_range and version_key(driver) < version_key(floor):
+            in_range = version_numbers(lowest) <= version_numbers(capability) <= version_numbers(highest)
+            if in_range and version_numbers(driver) < version_numbers(floor):
                 return Check(
                     name,
                     FAILED,
