@@ -41,15 +41,16 @@ options:
     type: bool
     default: true
   file_systems:
-    description: File systems that the storage driver is known to work on, each with what else it needs.
-    type: dict
+    description: File systems that the storage driver is known to work on. Of C(xfs), one without d_type is told as well.
+    type: list
+    elements: str
     required: true
 """
 
 EXAMPLES = r"""
 - name: Say what is wrong
   ansible.builtin.debug:
-    msg: "{{ ['disk wanted nfs4 900000 /srv'] | alchemorsel.ollama.engine_storage('/srv', file_systems={'ext4': ''}) }}"
+    msg: "{{ ['disk wanted nfs4 900000 /srv'] | alchemorsel.ollama.engine_storage('/srv', file_systems=['ext4']) }}"
   # ["docker_data_root /srv lies on nfs4, wanted is one of ext4, ..."]
 """
 
@@ -73,15 +74,13 @@ def engine_storage(
     abandon: bool = False,
     min_free: int = 0,
     containerd: bool = True,
-    file_systems: dict[str, Any] | None = None,
+    file_systems: list[str] | None = None,
 ) -> list[str]:
     """See DOCUMENTATION; raises AnsibleFilterError when an argument has the wrong type."""
     if not isinstance(lines, list):
         raise AnsibleFilterError(f"engine_storage wants a list of lines, found {type(lines).__name__}")
-    if not isinstance(file_systems, dict):
-        raise AnsibleFilterError(
-            f"engine_storage: file_systems is to be a mapping, found {type(file_systems).__name__}"
-        )
+    if not isinstance(file_systems, list):
+        raise AnsibleFilterError(f"engine_storage: file_systems is to be a list, found {type(file_systems).__name__}")
     return storage_problems(
         lines,
         wanted=wanted,

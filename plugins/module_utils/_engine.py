@@ -44,9 +44,8 @@ class Engine:
     :param path: its socket
     """
 
-    def __init__(self, path: str = SOCKET, seconds: float = SECONDS) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._seconds = seconds
 
     def inspect(self, name: str) -> dict[str, Any] | None:
         """Return what ``docker inspect`` says of a container, ``None`` if there is none."""
@@ -87,7 +86,7 @@ class Engine:
         self._good(*self._ask(method, path, longer), doing)
 
     def _ask(self, method: str, path: str, longer: float = 0.0) -> tuple[int, bytes]:
-        connection = _Connection(self._path, self._seconds + longer)
+        connection = _Connection(self._path, SECONDS + longer)
         try:
             connection.request(method, path, headers={"Connection": "close"})
             answer = connection.getresponse()

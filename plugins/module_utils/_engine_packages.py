@@ -13,6 +13,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
+
 # How many versions a message names
 SHOWN = 5
 
@@ -104,8 +106,7 @@ def matches(version: str, pin: str) -> bool:
 
 def numbers(version: str) -> tuple[int, ...]:
     """The numbers of the software's own version, without epoch and revision: (26, 1, 5) for 5:26.1.5-1~debian."""
-    found = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    return version_numbers(version.partition(":")[2] or version)
 
 
 def _target(found: Found, name: str, pin: str) -> str:

@@ -15,7 +15,7 @@ The lines are those of the role docker's look at the host:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Disk(NamedTuple):
@@ -61,13 +61,13 @@ def storage_problems(
     abandon: bool,
     min_free: int,
     containerd: bool,
-    file_systems: dict[str, Any],
+    file_systems: list[str],
 ) -> list[str]:
     """One sentence for each reason not to go on.
 
     ``wanted`` is the data-root that was asked for ("" for none); ``mounted``: it has to be a mount point; ``abandon``: what is in the
     old one may stay behind; ``containerd``: images lie, or may lie, in /var/lib/containerd; ``file_systems``: those that the engine's
-    storage driver is known to work on, each with what else it needs.
+    storage driver is known to work on.
     """
     present, disks, held = parse_lines(lines)
     moves = bool(wanted) and wanted.rstrip("/") != present.rstrip("/")
@@ -91,7 +91,7 @@ def storage_problems(
     return problems
 
 
-def _place_problems(wanted: str, place: Disk, mounted: bool, file_systems: dict[str, Any]) -> list[str]:
+def _place_problems(wanted: str, place: Disk, mounted: bool, file_systems: list[str]) -> list[str]:
     problems = []
     if mounted and place.mount.rstrip("/") != wanted.rstrip("/"):
         problems.append(

@@ -93,7 +93,7 @@ def steps_to_restore(names: Names, states: Mapping[str, str]) -> list[Step]:
             raise InvalidInput(
                 f"there is neither a container {names.name} nor {names.aside}, so nothing can be restored"
             )
-        return [] if now == RUNNING else [Step(START, names.name)]
+        return steps_to_start(names, states)
     steps = [Step(STOP, names.name)] if now == RUNNING else []
     steps += [Step(REMOVE, names.name)] if now != MISSING else []
     steps.append(Step(RENAME, names.aside, names.name))
@@ -143,9 +143,9 @@ class Patience:
     :ivar steady: that it has to go on after its first answer
     """
 
-    stop: int = 30
-    answer: float = 120.0
-    steady: float = 0.0
+    stop: int
+    answer: float
+    steady: float
 
 
 class Exchange:

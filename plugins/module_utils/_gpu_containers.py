@@ -20,9 +20,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
     parse_toolkit_version,
     spec_driver,
     spec_version,
-    version_key,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, Check, waits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import OK, Check, failed, waits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 # Engines know CDI from the first of these on, the descriptions of present toolkits from the second on, and have it on
 # without being told from the third on.
@@ -35,18 +35,13 @@ def check_toolkit(seen: Observations, floor: str) -> Check:
     install = f"install nvidia-container-toolkit-base {floor} or newer (role nvidia_container_toolkit)"
     answer = seen.ctk_version
     if not answer.found:
-        return Check("toolkit", FAILED, "nvidia-ctk is not installed", install)
+        return failed("toolkit", "nvidia-ctk is not installed", install)
     version = parse_toolkit_version(answer.stdout)
     if version is None:
         said = answer.error or (answer.stdout + answer.stderr).strip() or "nothing"
-        return Check("toolkit", FAILED, f"nvidia-ctk --version does not tell its version: {said}", install)
-    if version_key(version) < version_key(floor):
-        return Check(
-            "toolkit",
-            FAILED,
-            f"nvidia-container-toolkit {version} is older than {floor} (CVE-2026-24260)",
-            install,
-        )
+        return failed("toolkit", f"nvidia-ctk --version does not tell its version: {said}", install)
+    if version_numbers(version) < version_numbers(floor):
+        return failed("toolkit", f"nvidia-container-toolkit {version} is older than {floor} (CVE-2026-24260)", install)
     return Check("toolkit", OK, f"nvidia-container-toolkit {version}")
 
 
@@ -59,16 +54,16 @@ def check_cdi(seen: Observations) -> Check:
         # The first warning is a heading ("The following registry errors were reported:"), each further one names a file.
         warnings = re.findall(r'level=warning msg="?(.+?)"?$', seen.ctk_cdi_list.stderr, re.MULTILINE)[1:]
         reason = "nvidia-ctk cdi list finds no GPU"
-        return Check("cdi", FAILED, f"{reason}: {warnings[0]}" if warnings else reason, refresh)
+        return failed("cdi", f"{reason}: {warnings[0]}" if warnings else reason, refresh)
     driver, described = parse_driver_version(seen.proc_driver_version), described_driver(seen)
     if driver and described and driver != described:
         reason = (
             f"the CDI devices were described for driver {described}, and {driver} is loaded: no container would start"
         )
-        return Check("cdi", FAILED, reason, refresh)
+        return failed("cdi", reason, refresh)
     missing = list(missing_devices(seen, devices)) if check_nvidia_smi(seen).status == OK else []
     if missing:
-        return Check("cdi", FAILED, f"the CDI devices lack {'; '.join(missing)}", refresh)
+        return failed("cdi", f"the CDI devices lack {'; '.join(missing)}", refresh)
     return Check("cdi", OK, f"{len(devices)} CDI devices: {', '.join(devices)}")
 
 
@@ -101,38 +96,34 @@ def engine_of(seen: Observations) -> Engine:
 def check_engine(seen: Observations) -> Check:
     engine = engine_of(seen)
     if not engine.version:
-        return Check(
+        return failed(
             "engine",
-            FAILED,
             f"no Docker Engine answers: {engine.problem}",
             "run the role docker, or start the engine ('systemctl start docker')",
         )
-    version = version_key(engine.version)
-    if version < version_key(ENGINE_WITH_CDI):
-        return Check(
+    version = version_numbers(engine.version)
+    if version < version_numbers(ENGINE_WITH_CDI):
+        return failed(
             "engine",
-            FAILED,
             f"Docker Engine {engine.version} has no CDI, with which containers get GPUs; {ENGINE_WITH_CDI} and newer have it",
             "remove the distribution's docker.io and take docker.com's engine: docker_source: docker",
         )
     if not engine.cdi:
-        told = version >= version_key(ENGINE_WITH_CDI_ON)
+        told = version >= version_numbers(ENGINE_WITH_CDI_ON)
         remedy = (
             "remove features.cdi: false from daemon.json"
             if told
             else "set docker_daemon_config: {features: {cdi: true}}"
         )
-        return Check(
+        return failed(
             "engine",
-            FAILED,
             f"Docker Engine {engine.version} has CDI switched off, with which containers get GPUs",
             f"{remedy} (role docker), which restarts the engine",
         )
     formats = [spec_version(text) or "" for text in seen.cdi_specs if describes_gpus(text)]
-    if formats and version_key(formats[0]) >= (0, 7) and version < version_key(ENGINE_WITH_CDI_0_7):
-        return Check(
+    if formats and version_numbers(formats[0]) >= (0, 7) and version < version_numbers(ENGINE_WITH_CDI_0_7):
+        return failed(
             "engine",
-            FAILED,
             f"Docker Engine {engine.version} does not know CDI descriptions of format {formats[0]}, which this host has",
             f"upgrade the engine to {ENGINE_WITH_CDI_0_7} or newer",
         )

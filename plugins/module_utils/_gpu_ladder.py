@@ -17,7 +17,15 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
     parse_gpus,
     parse_toolkit_version,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, RUNGS, Check, skipped
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import (
+    FAILED,
+    OK,
+    RUNGS,
+    Check,
+    failed,
+    skipped,
+    waits,
+)
 
 DEFAULT_MIN_DRIVER = "550"
 DEFAULT_MIN_TOOLKIT = "1.19.1"
@@ -52,9 +60,8 @@ def vendor_of(seen: Observations) -> str:
 
 def check_pci(seen: Observations, vendor: str) -> Check:
     if vendor == "tegra":
-        return Check(
+        return failed(
             "pci",
-            FAILED,
             f"this is an NVIDIA Tegra board (Jetson; {tegra_of(seen)}), whose GPU is not on the PCI bus",
             "such boards are not supported: use the CPU, or install Ollama with the means of NVIDIA's JetPack",
         )
@@ -63,16 +70,14 @@ def check_pci(seen: Observations, vendor: str) -> Check:
         found = ", ".join(f"{gpu.vendor} {gpu.device_id} at {gpu.address}" for gpu in gpus)
         return Check("pci", OK, f"found on the PCI bus: {found}")
     if not seen.has_pci:
-        return Check(
+        return failed(
             "pci",
-            FAILED,
             "there is no /sys/bus/pci/devices, so no GPU can be seen",
             "in a virtual machine or container, pass the GPU through",
         )
     others = ", ".join(f"{device.vendor_id}:{device.device_id}" for device in seen.devices) or "none"
-    return Check(
+    return failed(
         "pci",
-        FAILED,
         f"no GPU of NVIDIA or AMD and no graphics card of Intel on the PCI bus (other display controllers: {others})",
         "put in a GPU, enable it in the firmware, or pass it through to this virtual machine",
     )
@@ -80,9 +85,8 @@ def check_pci(seen: Observations, vendor: str) -> Check:
 
 def check_intel(seen: Observations) -> Check:
     names = ", ".join(f"{device.vendor_id}:{device.device_id}" for device in seen.of("intel") if is_discrete(device))
-    return Check(
+    return failed(
         "driver",
-        FAILED,
         f"Intel's graphics cards ({names}) are not given to containers by this collection",
         "use the CPU, or run a server of your own with Vulkan for that card",
     )
@@ -91,9 +95,8 @@ def check_intel(seen: Observations) -> Check:
 def check_amd_driver(seen: Observations) -> Check:
     free = [device.address for device in seen.of("amd") if device.driver != "amdgpu"]
     if len(free) == len(seen.of("amd")):
-        return Check(
+        return failed(
             "driver",
-            FAILED,
             f"the GPU at {', '.join(free)} is not bound to amdgpu",
             "load the kernel module amdgpu, with its firmware (firmware-amd-graphics)",
         )
@@ -103,10 +106,10 @@ def check_amd_driver(seen: Observations) -> Check:
 def check_amd_nodes(seen: Observations) -> Check:
     name = "device_nodes"
     if check_amd_driver(seen).status == FAILED:
-        return skipped(name, "waits for the rung driver")
+        return waits(name, "driver")
     kfd = seen.node("/dev/kfd")
     if kfd is None:
-        return Check(name, FAILED, "amdgpu is loaded, but /dev/kfd does not exist", "use a kernel with CONFIG_HSA_AMD")
+        return failed(name, "amdgpu is loaded, but /dev/kfd does not exist", "use a kernel with CONFIG_HSA_AMD")
     render = [node for node in seen.nodes if node.address]
     bare = [
         device.address
@@ -114,18 +117,16 @@ def check_amd_nodes(seen: Observations) -> Check:
         if device.driver == "amdgpu" and device.address not in {node.address for node in render}
     ]
     if bare:
-        return Check(
+        return failed(
             name,
-            FAILED,
             f"the GPU at {', '.join(bare)} has no /dev/dri/renderD*",
             "look for 'amdgpu' in the kernel log; install the firmware (firmware-amd-graphics) and reboot",
         )
     for node in [kfd, *render]:
         # Read and write, for the group or for all
         if node.mode & 0o060 != 0o060 and node.mode & 0o006 != 0o006:
-            return Check(
+            return failed(
                 name,
-                FAILED,
                 f"{node.path} has the mode {node.mode:04o}, so that only root can use it",
                 "give it to a group by a rule for udev, such as "
                 'SUBSYSTEM=="kfd", GROUP="render", MODE="0660", and run \'udevadm trigger\'',

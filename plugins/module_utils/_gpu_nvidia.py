@@ -11,9 +11,16 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
     parse_driver_version,
     parse_fabric_version,
     parse_gpus,
-    version_key,
 )
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, OK, Check, skipped, waits
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import (
+    FAILED,
+    OK,
+    Check,
+    failed,
+    skipped,
+    waits,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 # Ollama computes on GPUs from this capability on, and wants a newer driver for the oldest of them.
 MIN_CAPABILITY = "5.0"
@@ -41,17 +48,15 @@ def check_driver(seen: Observations, floor: str) -> Check:
         drivers = {device.driver for device in seen.of("nvidia")} | ({"nouveau"} if seen.nouveau_loaded else set())
         for holder, (reason, remedy) in HOLDERS.items():
             if holder in drivers:
-                return Check("driver", FAILED, reason, remedy.format(floor=floor))
-        return Check(
+                return failed("driver", reason, remedy.format(floor=floor))
+        return failed(
             "driver",
-            FAILED,
             "NVIDIA's kernel module is not loaded (/proc/driver/nvidia/version does not exist)",
             f"install NVIDIA's driver, version {floor} or newer, and run 'modprobe nvidia' or reboot",
         )
-    if version_key(version) < version_key(floor):
-        return Check(
+    if version_numbers(version) < version_numbers(floor):
+        return failed(
             "driver",
-            FAILED,
             f"driver {version} is older than {floor}",
             f"upgrade NVIDIA's driver to {floor} or newer and reboot",
         )
@@ -67,9 +72,8 @@ def check_library(seen: Observations) -> Check:
     if not versions:
         return skipped("library", "no libnvidia-ml.so.1 was found in the system's directories; nvidia-smi tells")
     if loaded not in versions:
-        return Check(
+        return failed(
             "library",
-            FAILED,
             f"the loaded kernel module is {loaded} and the installed library {' and '.join(versions)}, as after a driver upgrade",
             "reboot the host, so that the module of the library's version is loaded",
         )
@@ -81,9 +85,8 @@ def check_device_nodes(seen: Observations) -> Check:
         return waits("device_nodes", "driver")
     missing = [path for path in ("/dev/nvidiactl", "/dev/nvidia-uvm") if seen.node(path) is None]
     if missing:
-        return Check(
+        return failed(
             "device_nodes",
-            FAILED,
             f"{' and '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist, without which nothing computes on the GPU",
             "run 'nvidia-modprobe -u -c 0' as root, and name nvidia-uvm in /etc/modules-load.d/nvidia.conf for the next boot",
         )
@@ -101,17 +104,14 @@ def check_fabric_manager(seen: Observations) -> Check:
     joined = f"the GPUs are joined by NVSwitches ({seen.switches} on the PCI bus)"
     install = f"install nvidia-fabricmanager in the driver's version {driver} and run 'systemctl enable --now nvidia-fabricmanager'"
     if not seen.fabric_version.found:
-        return Check(name, FAILED, f"{joined}, and nvidia-fabricmanager is not installed (CUDA error 802)", install)
+        return failed(name, f"{joined}, and nvidia-fabricmanager is not installed (CUDA error 802)", install)
     version = parse_fabric_version(seen.fabric_version.stdout + seen.fabric_version.stderr)
     if version is not None and version != driver:
-        return Check(
-            name, FAILED, f"nvidia-fabricmanager is {version} and the driver {driver}; they must be equal", install
-        )
+        return failed(name, f"nvidia-fabricmanager is {version} and the driver {driver}; they must be equal", install)
     state = seen.fabric_state.stdout.strip() or seen.fabric_state.first_line
     if state != "active":
-        return Check(
+        return failed(
             name,
-            FAILED,
             f"{joined}, and nvidia-fabricmanager.service is {state} (CUDA error 802)",
             "run 'systemctl enable --now nvidia-fabricmanager' and read its journal",
         )
@@ -126,34 +126,30 @@ def check_nvidia_smi(seen: Observations) -> Check:
         return waits(name, "library")
     answer = seen.nvidia_smi
     if not answer.found:
-        return Check(
+        return failed(
             name,
-            FAILED,
             "nvidia-smi is not installed",
             "install the user space part of the driver, in the version of the kernel module",
         )
     if "Driver/library version mismatch" in answer.stdout + answer.stderr:
-        return Check(
+        return failed(
             name,
-            FAILED,
             "the loaded kernel module and the installed library differ in version, as after a driver upgrade",
             "reboot the host",
         )
     if answer.rc is None:
-        return Check(name, FAILED, f"nvidia-smi {answer.error}", "look for 'Xid' in the kernel log; reboot")
+        return failed(name, f"nvidia-smi {answer.error}", "look for 'Xid' in the kernel log; reboot")
     gpus = parse_gpus(answer.stdout)
     if answer.rc != 0 or not gpus:
-        return Check(
+        return failed(
             name,
-            FAILED,
             f"nvidia-smi ended with rc {answer.rc} and said: {answer.first_line}",
             "look for 'NVRM' in the kernel log; reinstall the driver or reboot",
         )
     held = [device.address for device in seen.of("nvidia") if device.driver == "nvidia"]
     if len(gpus) < len(held):
-        return Check(
+        return failed(
             name,
-            FAILED,
             f"nvidia-smi lists {len(gpus)} of the {len(held)} GPUs that the driver holds ({', '.join(held)})",
             "look for 'Xid' and 'NVRM' in the kernel log: a GPU failed or fell off the bus; power the host off and on",
         )
@@ -172,19 +168,15 @@ def check_compute_capability(seen: Observations) -> Check:
         if capability is None:
             continue
         title = f"GPU {gpu['index']} ({gpu['name']}) has compute capability {capability}"
-        if version_key(capability) < version_key(MIN_CAPABILITY):
-            return Check(
-                name,
-                FAILED,
-                f"{title}, and Ollama computes on {MIN_CAPABILITY} and newer",
-                "take the GPU out, or use the CPU",
+        if version_numbers(capability) < version_numbers(MIN_CAPABILITY):
+            return failed(
+                name, f"{title}, and Ollama computes on {MIN_CAPABILITY} and newer", "take the GPU out, or use the CPU"
             )
         for lowest, highest, floor in DRIVER_BY_CAPABILITY:
-            in_range = version_key(lowest) <= version_key(capability) <= version_key(highest)
-            if in_range and version_key(driver) < version_key(floor):
-                return Check(
+            in_range = version_numbers(lowest) <= version_numbers(capability) <= version_numbers(highest)
+            if in_range and version_numbers(driver) < version_numbers(floor):
+                return failed(
                     name,
-                    FAILED,
                     f"{title}, for which Ollama wants driver {floor} or newer, and driver {driver} is loaded",
                     f"upgrade NVIDIA's driver to {floor} or newer and reboot",
                 )

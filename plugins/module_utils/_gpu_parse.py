@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -19,12 +21,6 @@ class Engine:
     cdi: bool = False
     cgroup_driver: str = ""
     problem: str = ""
-
-
-def version_key(text: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version, so that 550.54.15 >= 550 and 1.20.0 >= 1.19.1; () if there are none."""
-    match = re.match(r"\d+(?:\.\d+)*", text.strip())
-    return tuple(int(part) for part in match.group(0).split(".")) if match else ()
 
 
 def parse_driver_version(text: str | None) -> str | None:
@@ -68,7 +64,7 @@ def parse_gpus(text: str) -> list[dict[str, Any]]:
                     "uuid": values[1],
                     "name": values[2],
                     "memory_mib": int(values[3]) if values[3].isdigit() else None,
-                    "compute_capability": values[5] if version_key(values[5]) else None,
+                    "compute_capability": values[5] if version_numbers(values[5]) else None,
                     "mig": values[6] == "Enabled",
                 }
             )
@@ -101,7 +97,7 @@ def parse_engine(text: str) -> Engine:
     if not isinstance(info, dict):
         return Engine(problem="docker info gives no JSON")
     version = str(info.get("ServerVersion") or "")
-    if not version_key(version):
+    if not version_numbers(version):
         errors = info.get("ServerErrors")
         said = str(errors[0]) if isinstance(errors, list) and errors else "docker info names no version of an engine"
         return Engine(problem=said)

@@ -36,6 +36,10 @@ class Check:
     remedy: str | None = None
 
 
+def failed(name: str, reason: str, remedy: str) -> Check:
+    return Check(name, FAILED, reason, remedy)
+
+
 def skipped(name: str, reason: str) -> Check:
     return Check(name, NOT_APPLICABLE, reason)
 

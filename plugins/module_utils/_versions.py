@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Versions of the Ollama server, compared as numbers."""
+"""Versions as numbers, and what is known of those of the Ollama server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ SURVIVES_OTHER_WEIGHTS = (0, 30, 0)
 
 
 def version_numbers(text: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: ``0.33.0-rc2`` -> (0, 33, 0); () if there are none."""
+    """Return the leading numbers of a version: ``0.33.0-rc2`` -> (0, 33, 0); () if there are none.
+
+    They compare as versions do: 550.54.15 >= 550, 1.20.0 >= 1.19.1.
+    """
     found = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 

@@ -243,7 +243,8 @@ checks:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder, _gpu_parse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 
 def main() -> None:
@@ -264,7 +265,7 @@ def main() -> None:
     if module.params["timeout"] <= 0:
         module.fail_json(msg=f"timeout: {module.params['timeout']:g} is not above 0; give a number of seconds.")
     for option in ("min_driver_version", "min_toolkit_version"):
-        if not _gpu_parse.version_key(module.params[option]):
+        if not version_numbers(module.params[option]):
             module.fail_json(msg=f"{option}: '{module.params[option]}' is not a version; give one like 1.19.1.")
     seen = _gpu.observe(root, module.params["timeout"])
     verdict = _gpu_ladder.judge(seen, module.params["min_driver_version"], module.params["min_toolkit_version"])

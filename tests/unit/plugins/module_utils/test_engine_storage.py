@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.alchemorsel.ollama.plugins.filter.engine_storage import engine_storage
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._engine_storage import Disk, parse_lines
 
-SYSTEMS = {"ext4": "", "xfs": "d_type", "btrfs": ""}
+SYSTEMS = ["ext4", "xfs", "btrfs"]
 GIB = 1024**3
 NOW = ["root /var/lib/docker", "disk now ext4 9000000 /", "disk containerd ext4 9000000 /"]
 
@@ -90,7 +90,7 @@ def test_room_is_wanted_once_for_each_file_system_and_where_the_images_lie():
     assert engine_storage(low, "", file_systems=SYSTEMS, min_free=0) == []
 
 
-@pytest.mark.parametrize(("lines", "systems"), [("disk", SYSTEMS), ([], None), ([], ["ext4"])])
+@pytest.mark.parametrize(("lines", "systems"), [("disk", SYSTEMS), ([], None), ([], {"ext4": ""})])
 def test_the_filter_names_the_wrong_argument(lines, systems):
     with pytest.raises(AnsibleFilterError, match="engine_storage"):
         engine_storage(lines, "", file_systems=systems)

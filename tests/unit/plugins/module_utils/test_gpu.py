@@ -10,6 +10,7 @@ import os
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder, _gpu_parse
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, NOT_APPLICABLE, OK, RUNGS
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 from tests.unit.host_trees import names, plant, verdict_of
 
@@ -178,7 +179,7 @@ def test_driver_version(text, version):
     ("newer", "older"), [("550.54.15", "550"), ("1.20.0", "1.19.1"), ("1.19.10", "1.19.9"), ("580", "550.163.01")]
 )
 def test_versions_compare_as_numbers(newer, older):
-    assert _gpu_parse.version_key(newer) > _gpu_parse.version_key(older)
+    assert version_numbers(newer) > version_numbers(older)
 
 
 def test_an_unreadable_number_of_memory_is_none():
