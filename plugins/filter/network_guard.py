@@ -38,6 +38,13 @@ options:
     type: list
     elements: str
     default: []
+  bindings:
+    description:
+      - Where the container that is there is published, as C(HostConfig.PortBindings) has it. A place other than the declared one is kept
+        for the same few, until that container has been exchanged.
+    type: list
+    elements: dict
+    default: []
   exposed:
     description: Whether everybody may be let in.
     type: bool
@@ -96,6 +103,7 @@ def network_guard(
     allow_from: list[str] | None = None,
     exposed: bool = False,
     guarded: bool = True,
+    bindings: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """See DOCUMENTATION; raises AnsibleFilterError when an argument has the wrong type."""
     if not isinstance(network, dict):
@@ -105,13 +113,16 @@ def network_guard(
     entries = [] if allow_from is None else allow_from
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise AnsibleFilterError(f"network_guard: allow_from is to be a list of texts, found {entries!r}")
+    former = [] if bindings is None else bindings
+    if not isinstance(former, list) or not all(isinstance(entry, dict) for entry in former):
+        raise AnsibleFilterError(f"network_guard: bindings is to be a list of mappings, found {former!r}")
     published = Published(str(bind), int(port), entries, exposed, guarded)
     found = problems(published, network)
     known = "Id" in network and not found
     return {
         "problems": found,
         "table": table_name(instance),
-        "rules": rules(instance, published, network) if known else "",
+        "rules": rules(instance, published, network, former) if known else "",
     }
 
 

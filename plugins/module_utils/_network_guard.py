@@ -127,8 +127,22 @@ def allowed(published: Published) -> Sequence[Network]:
     return sorted(ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv4Network)))
 
 
-def rules(instance: str, published: Published, network: dict[str, Any]) -> str:
+def former_places(published: Published, bindings: Iterable[dict[str, Any]]) -> list[Published]:
+    """Return the other places at which the container that is there is published, as the engine names them.
+
+    They stay reachable until that container has been exchanged, and are kept for the same few as the declared one.
+    """
+    found = [
+        published._replace(bind=str(entry.get("HostIp") or "0.0.0.0"), port=int(entry["HostPort"]))
+        for entry in bindings
+        if str(entry.get("HostPort", "")).isdigit()
+    ]
+    return sorted({(place.bind, place.port): place for place in found if place != published}.values())
+
+
+def rules(instance: str, published: Published, network: dict[str, Any], bindings: Iterable[dict[str, Any]] = ()) -> str:
     """Return the file for `nft -f` that puts the instance's table in the place of the former one, in one step."""
+    places = [published, *former_places(published, bindings)]
     table = f"table inet {table_name(instance)}"
     lines = [
         # Packets of the host itself, and of its own clients
@@ -137,7 +151,7 @@ def rules(instance: str, published: Published, network: dict[str, Any]) -> str:
         "ip daddr 127.0.0.0/8 counter drop",
         # The other containers of the network
         f'iifname "{bridge(network)}" accept',
-        *([port_rule(published)] if published.outside and not open_to_all(published) else []),
+        *(port_rule(place) for place in places if place.outside and not open_to_all(place)),
         *(subnet_rule(subnet, network) for subnet in subnets(network)),
     ]
     body = "".join(f"\t\t{line}\n" for line in lines)
@@ -161,7 +175,8 @@ def port_rule(published: Published) -> str:
     # All addresses of the host, and none that it only forwards to
     target = "fib daddr type local" if address and address.is_unspecified else f"{family} daddr {address}"
     sources = ", ".join(str(network) for network in allowed(published))
-    return f"tcp dport {published.port} {target} {family} saddr != {{ {sources} }} counter drop"
+    others = f"{family} saddr != {{ {sources} }} " if sources else ""
+    return f"tcp dport {published.port} {target} {others}counter drop"
 
 
 def subnet_rule(subnet: Network, network: dict[str, Any]) -> str:

@@ -5,4 +5,4 @@
 # The names of running containers that have GPUs by the NVIDIA runtime's hook, and not by CDI.
 docker ps --quiet \
   | xargs -r docker inspect --format '{{.Name}} runtime={{.HostConfig.Runtime}}{{range .HostConfig.DeviceRequests}} {{.Driver}}:{{.Capabilities}}{{end}}' \
-  | sed -n -E '/ runtime=nvidia| [a-z]*:.*gpu/ s|^/([^ ]*) .*|\1|p'
+  | sed -n -E '/ runtime=nvidia(-legacy)?( |$)| (nvidia)?:\[\[[^]]*gpu/ s|^/([^ ]*) .*|\1|p'

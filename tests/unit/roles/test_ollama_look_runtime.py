@@ -14,7 +14,11 @@ CONTAINERS = """\
 /by-runtime runtime=nvidia
 /by-gpus runtime=runc :[[gpu]]
 /by-compose runtime=runc nvidia:[[gpu compute]]
+/by-legacy runtime=nvidia-legacy
+/by-order runtime=runc nvidia:[[compute gpu]]
 /by-cdi runtime=runc cdi:[]
+/by-cdi-runtime runtime=nvidia-cdi
+/by-cdi-gpu runtime=runc cdi:[[gpu]]
 /none runtime=runc
 /gpu runtime=runc
 """
@@ -36,7 +40,7 @@ def look(tmp_path, request, running):
 
 
 def test_containers_of_the_hook_are_named_and_those_of_cdi_are_not(tmp_path, request):
-    assert look(tmp_path, request, CONTAINERS) == ["by-runtime", "by-gpus", "by-compose"]
+    assert look(tmp_path, request, CONTAINERS) == ["by-runtime", "by-gpus", "by-compose", "by-legacy", "by-order"]
 
 
 def test_host_without_containers(tmp_path, request):

@@ -116,6 +116,46 @@ def test_published_address_is_open_to_the_allowed_only(source, target, verdict):
     assert not dropped(made["rules"], "192.0.2.11", "192.0.2.11", port=11435, interface="lo")
 
 
+@pytest.mark.parametrize(
+    ("bind", "allow", "source", "verdict"),
+    [
+        # To loopback: the former address is closed while the former container still publishes there
+        ("127.0.0.1", [], "192.0.2.9", True),
+        # To another address: the former one is kept for the same few
+        ("192.0.2.12", ["192.0.2.0/24"], "192.0.2.9", False),
+        ("192.0.2.12", ["192.0.2.0/24"], "198.51.100.6", True),
+        ("2001:db8::1", ["2001:db8::/32"], "192.0.2.9", True),
+    ],
+)
+def test_a_former_place_is_guarded_until_the_container_has_gone_from_it(bind, allow, source, verdict):
+    there = [{"HostIp": "192.0.2.11", "HostPort": "11400"}]
+    made = guard(bind=bind, allow_from=allow, bindings=there)
+    assert made["problems"] == []
+    assert dropped(made["rules"], source, "192.0.2.11", port=11400) == verdict
+    assert not dropped(made["rules"], "192.0.2.11", "192.0.2.11", port=11400, interface="lo")
+    assert not dropped(guard(bind=bind, allow_from=allow)["rules"], source, "192.0.2.11", port=11400)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        [{"HostIp": "127.0.0.1", "HostPort": "11400"}],
+        [{"HostIp": "192.0.2.11", "HostPort": "11435"}],
+        [{"HostIp": "192.0.2.11", "HostPort": ""}],
+    ],
+)
+def test_loopback_and_the_declared_place_are_no_former_ones(there):
+    options = {"bind": "192.0.2.11", "allow_from": ["192.0.2.0/24"]}
+    assert guard(bindings=there, **options) == guard(**options)
+
+
+def test_a_former_place_at_all_addresses():
+    rules = guard(bindings=[{"HostIp": "", "HostPort": "11400"}] * 2)["rules"]
+    assert rules.count("11400") == 1
+    assert dropped(rules, "192.0.2.9", "192.0.2.11", port=11400)
+    assert not dropped(rules, "192.0.2.9", "203.0.113.1", port=11400, local=False)
+
+
 def test_all_addresses_are_those_of_the_host_and_not_those_behind_it():
     rules = guard(bind="0.0.0.0", allow_from=["192.0.2.0/24"], exposed=True)["rules"]
     assert dropped(rules, "198.51.100.6", "192.0.2.11", port=11435)
