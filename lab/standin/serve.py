@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
+import struct
 import sys
 
 from aiohttp import web
@@ -32,6 +34,7 @@ def prepare(settings: Settings) -> None:
             descriptor = os.open(key, os.O_WRONLY | os.O_CREAT, 0o600)
             os.write(descriptor, b"placeholder of the stand-in: it signs nothing\n")
             os.close(descriptor)
+            key.with_suffix(".pub").write_text(f"{_public_key()}\n", encoding="ascii")
     except OSError as error:
         raise StartError(f"could not create directory {os_error_text(error, 'mkdir', directory)}") from error
     try:
@@ -39,6 +42,15 @@ def prepare(settings: Settings) -> None:
     except OSError as error:
         hint = "ensure path elements are traversable"
         raise StartError(f"{os_error_text(error, 'mkdir', settings.models)}: {hint}") from error
+
+
+def _public_key() -> str:
+    """A line with the face of a public key, another one each time."""
+    kind = b"ssh-ed25519"
+    parts = (kind, os.urandom(32))
+    return (
+        f"{kind.decode()} {base64.b64encode(b''.join(struct.pack('>I', len(part)) + part for part in parts)).decode()}"
+    )
 
 
 def _start_lines(settings: Settings, address: str) -> tuple[str, str]:

@@ -54,8 +54,7 @@ _value:
     - C(action), V(none), V(run) (docker_container does it in place or where nothing serves), V(upgrade) (the new container is tried beside the
       serving one), or V(hold).
     - C(pending), list of C(name), C(now) and C(wanted), what differs.
-    - C(repair), what a killed run left to do, V(none), V(restore) or V(finish); C(leftovers), names of containers to remove;
-      C(helpers), names of all containers of the instance beside its own.
+    - C(repair), what a killed run left to do, V(none), V(restore) or V(finish); C(leftovers), names of containers to remove.
     - C(previous) and C(aside), image ID and declared reference of the image before, and of a container that waits to be put back; or empty.
     - C(dangers), sentences about what forbids it, such as other running containers that can write to the store, or that have a name that is needed.
   type: dict

@@ -63,7 +63,6 @@ def plan(
         "pending": differences(compared.get("diff") or {}, _created_with(compared)),
         "repair": _repair(main, own),
         "leftovers": [f"{name}-{suffix}" for suffix in (CANARY, NEXT) if suffix in own],
-        "helpers": [f"{name}-{suffix}" for suffix in own],
         "previous": _image(own.get(PREVIOUS)),
         "aside": _image(own.get(OLD)),
         "dangers": [

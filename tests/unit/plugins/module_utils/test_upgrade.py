@@ -102,9 +102,8 @@ def test_images_that_can_be_gone_back_to_are_named_by_id_and_reference():
     )
     assert decided["previous"] == {"id": "sha256:0", "reference": "ollama:1"}
     assert decided["aside"] == {"id": "sha256:9", "reference": "ollama:9"}
-    assert decided["helpers"] == ["ollama-old", "ollama-previous"]
     bare = decide({}, container("ollama"))
-    assert (bare["previous"], bare["aside"], bare["helpers"]) == ({}, {}, [])
+    assert (bare["previous"], bare["aside"]) == ({}, {})
 
 
 def test_containers_of_others_with_a_needed_name_are_foreign_and_never_removed():
@@ -115,7 +114,7 @@ def test_containers_of_others_with_a_needed_name_are_foreign_and_never_removed()
         "A container named ollama-canary",
         "A container named ollama-previous",
     ]
-    assert (decided["leftovers"], decided["helpers"], decided["previous"]) == ([], [], {})
+    assert (decided["leftovers"], decided["previous"]) == ([], {})
 
 
 def test_another_instance_with_a_name_that_ends_alike_is_foreign():

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Everything the role ollama wants to know of a host's files and mounts besides facts, in one call that only reads. Arguments:
+#   STORE    directory of the models, or the name of its Docker volume
+#   MOUNT    mount point of their disk, or empty
+#   PATH...  files and directories that matter
+# One line for each finding:
+#   dir MODE:UID:GID PATH           file MODE:UID:GID:SHA256 PATH
+#   store PATH                      where the store lies on this host, which for a volume only the engine knows
+#   mounted PATH                    a file system is mounted there
+#   enabled PATH, active PATH       the state of a unit whose file is at that path
+#   entry NAME                      what lies in the store, beside each other
+#   identity MODE:UID:GID:SHA256    the private key of the server
+#   key TEXT                        its public key
+#   migrated PATH                   from where its models were taken over
+#   model BYTES WEIGHTS MANIFEST    a model: all of its files, the digest of its weights, its manifest below the store's manifests
+#   route TEXT                      an IPv4 route of the host
+set -u
+
+# Without root some of this cannot be read, and would look as if it were not there
+[ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
+
+store=$1
+mount=$2
+shift 2
+case $store in
+  /*) ;;
+  *) store=$(docker volume inspect --format '{{.Mountpoint}}' "$store" 2>/dev/null) ;;
+esac
+
+for path in "$store" "$@"; do
+  if [ -d "$path" ]; then
+    stat -L -c 'dir %a:%u:%g %n' "$path"
+  elif [ -f "$path" ]; then
+    sum=$(sha256sum <"$path")
+    echo "file $(stat -L -c %a:%u:%g "$path"):${sum%% *} $path"
+    case $path in *.service)
+      systemctl is-enabled --quiet "${path##*/}" && echo "enabled $path"
+      systemctl is-active --quiet "${path##*/}" && echo "active $path" ;;
+    esac
+  fi
+done
+
+for path in "$store" "$mount"; do
+  if [ -n "$path" ] && mountpoint -q "$path"; then echo "mounted $path"; fi
+done
+ip -4 route show 2>/dev/null | sed 's/^/route /'
+
+[ -d "$store" ] || exit 0
+echo "store $store"
+cd "$store" || exit 1
+for entry in * .[!.]* ..?*; do
+  if [ -e "$entry" ] || [ -L "$entry" ]; then echo "entry $entry"; fi
+done
+if [ -f .alchemorsel-migrated ]; then echo "migrated $(head -n 1 .alchemorsel-migrated)"; fi
+if [ -f .ollama/id_ed25519 ]; then
+  sum=$(sha256sum <.ollama/id_ed25519)
+  echo "identity $(stat -L -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"
+fi
+if [ -f .ollama/id_ed25519.pub ]; then echo "key $(head -n 1 .ollama/id_ed25519.pub)"; fi
+cd models/manifests 2>/dev/null || exit 0
+find . -mindepth 4 -maxdepth 4 -type f -exec awk '
+  function tell() { if (name != "") printf "model %.0f %s %s\n", total, weights, name }
+  FNR == 1 { tell(); name = substr(FILENAME, 3); total = 0; weights = "-" }
+  {
+    rest = $0
+    while (match(rest, /"size" *: *[0-9]+/)) {
+      number = substr(rest, RSTART, RLENGTH)
+      sub(/^[^0-9]*/, "", number)
+      total += number
+      rest = substr(rest, RSTART + RLENGTH)
+    }
+    if (match($0, /image\.model" *, *"digest" *: *"sha256:[0-9a-f]+/)) {
+      weights = substr($0, RSTART, RLENGTH)
+      sub(/^.*sha256:/, "", weights)
+    }
+  }
+  END { tell() }' {} +

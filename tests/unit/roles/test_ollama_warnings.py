@@ -1,0 +1,98 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the role ollama warns of and computes for hosts that no lab has, from its own variables in a real play."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: Processes of their own: not for every save
+pytestmark = pytest.mark.slow
+
+ROLE = Path(__file__).parents[3] / "roles/ollama"
+GPU = {"vendor": "nvidia", "ready": True, "cdi_devices": ["nvidia.com/gpu=0"], "gpus": [{"memory_mib": 81559}]}
+STORED = [
+    f"model {5 << 30} aa registry.ollama.ai/library/a/latest",
+    f"model {4 << 30} bb registry.ollama.ai/library/b/latest",
+]
+MODELS = [{"name": "a"}, {"name": "b"}]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What the variables say of each of some hosts, by name; one play for all."""
+    hosts = {
+        "gpu": {"__ollama_gpu": GPU},
+        "gpu_with_context": {"__ollama_gpu": GPU, "ollama_context_length": 4096},
+        "gpu_full": {"__ollama_gpu": GPU, "ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
+        "cpu": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
+        "cpu_one": {"ollama_models_list": MODELS[:1], "__ollama_host": {"stdout_lines": STORED}},
+        "cpu_small": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}, "ollama_memory": "3g"},
+        "quota": {"ollama_cpus": 2.5},
+        "no_quota": {},
+    }
+    folder = tmp_path_factory.mktemp("play")
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "tasks": [
+            {
+                "name": "Keep",
+                "ansible.builtin.copy": {
+                    "content": "{{ {'warnings': _ollama_warnings, 'verdict': _ollama_memory_verdict, 'env': _ollama_env} | to_json }}",
+                    "dest": f"{folder}/{{{{ inventory_hostname }}}}.json",
+                    "mode": "0600",
+                },
+            }
+        ],
+    }
+    common = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_facts": {"memtotal_mb": 64000, "processor_nproc": 8},
+    }
+    # As variables of the task, which go before the files of the play
+    for name, variables in hosts.items():
+        play["tasks"][0]["vars"] = {**common, **variables}
+        (folder / f"{name}.yml").write_text(json.dumps([play]))
+        command = ["ansible-playbook", "-i", f"{name},", str(folder / f"{name}.yml"), "-c", "local"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROLE.parents[1])
+        assert done.returncode == 0, done.stdout + done.stderr
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in hosts}
+
+
+def test_an_unset_context_on_a_large_gpu_is_told_with_its_value(told):
+    assert len(told["gpu"]["warnings"]) == 1
+    assert "the server takes a context of 262144 tokens for each of 2 requests" in told["gpu"]["warnings"][0]
+    assert told["gpu_with_context"]["warnings"] == told["no_quota"]["warnings"] == []
+
+
+def test_what_does_not_fit_together_is_told_with_figures_but_not_with_a_gpu(told):
+    assert len(told["cpu"]["warnings"]) == 1
+    assert "ollama_memory is 8g: " in told["cpu"]["warnings"][0]
+    assert (
+        "a:latest 5.0 GiB + b:latest 4.0 GiB + 2 x 1.0 GiB of prompt cache are 11.0 GiB" in told["cpu"]["warnings"][0]
+    )
+    assert told["cpu_one"]["warnings"] == []
+    assert not [text for text in told["gpu_full"]["warnings"] if "does not fit" in text]
+
+
+def test_what_cannot_be_loaded_is_a_complaint(told):
+    assert "less than the files of a:latest 5.0 GiB, b:latest 4.0 GiB" in told["cpu_small"]["verdict"]["complaint"]
+    assert told["cpu_small"]["warnings"] == []
+    assert told["cpu"]["verdict"]["complaint"] == ""
+    assert not told["gpu_full"]["verdict"]
+
+
+def test_a_smaller_quota_sets_the_threads_that_the_server_would_not(told):
+    quota, all_of_them = told["quota"]["env"], told["no_quota"]["env"]
+    assert (quota["LLAMA_ARG_THREADS"], quota["LLAMA_ARG_THREADS_HTTP"]) == ("2", "2")
+    assert not [name for name in all_of_them if name.startswith("LLAMA_ARG_THREADS")]
