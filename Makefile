@@ -124,9 +124,9 @@ bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quie
 ##@ Lab
 
 # Scenarios of molecule/: those of `make test`, those that `make molecule` runs too, and those with side effects outside of their test
-TESTED := default docker nvidia_container_toolkit ollama
+TESTED := default docker nvidia_container_toolkit ollama ollama_models
 SCENARIOS := $(TESTED) upgrade store
-SIDE_EFFECTS := docker nvidia_container_toolkit
+SIDE_EFFECTS := docker nvidia_container_toolkit ollama ollama_models
 MOLECULE := $(SCENARIOS:%=molecule-%) $(SIDE_EFFECTS:%=molecule-all-%)
 
 .PHONY: demo lab-up lab-down molecule $(MOLECULE)
@@ -143,6 +143,7 @@ molecule-default: ## site.yml on the lab: converge, idempotence, verify, kills a
 molecule-docker: ## The role docker alone, with every case of daemon.json
 molecule-nvidia_container_toolkit: ## That role with a pretended GPU, and a CDI device request on a real engine
 molecule-ollama: ## The role ollama: who reaches the server from outside the host
+molecule-ollama_models: ## The role ollama_models: each kind of declaration, refusals, repair, exclusive
 molecule-upgrade: ## The role ollama's upgrades: good and bad images, killed runs, rollback, with a probe through each
 molecule-store: ## The role ollama: disk, migration, key, network, two instances, states and removal
 # A scenario begins with `destroy`, which asks the engine what there is

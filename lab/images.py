@@ -230,20 +230,13 @@ def real_files(binary: Path) -> list[tuple[str, Path]]:
 
 
 def server_images() -> list[tuple[str, str, bool]]:
-    """The Ollama images to offer, as (local image, tag, whether it was built): a binary that was named, else the
+    """The Ollama images to offer, as (local image, tag, whether it was built): binaries that were named, else the
     official image where its registry is reachable, else the stand-in in each version that it plays."""
     name = f"alab-{CHECKOUT}/ollama"
     base = base_image("bookworm")
     arguments = {"BASE": base, "CHECKOUT": CHECKOUT}
-    if binary := os.environ.get("LAB_OLLAMA_BINARY"):
-        # Two binaries in turn keep an image each.
-        image = f"{name}:real-{hashlib.sha256(os.path.realpath(binary).encode()).hexdigest()[:8]}"
-        built = build(image, (IMAGE / "real.Dockerfile").read_text(), real_files(Path(binary)), arguments)
-        answer = run(["docker", "run", "--rm", "--network", "none", image, "--version"])
-        answered = re.search(r"version is (\d+\.\d+\.\d+\S*)", answer)
-        if answered is None:
-            raise LabError(f"LAB_OLLAMA_BINARY={binary}: `--version` answered {answer!r}, wanted an Ollama version.")
-        return [(image, answered[1], built)]
+    if binaries := os.environ.get("LAB_OLLAMA_BINARY"):
+        return [real_image(name, binary, arguments) for binary in binaries.split(":")]
     if registry_reachable():
         return [official_image(version) for version in PLAYED_VERSIONS]
     images = []
@@ -253,6 +246,17 @@ def server_images() -> list[tuple[str, str, bool]]:
         image = f"{name}:stand-in-{version}"
         images.append((image, version, build(image, dockerfile, files, {**arguments, "VERSION": version})))
     return images
+
+
+def real_image(name: str, binary: str, arguments: dict[str, str]) -> tuple[str, str, bool]:
+    """The image of a binary, tagged with the version that it tells; two binaries have an image each."""
+    image = f"{name}:real-{hashlib.sha256(os.path.realpath(binary).encode()).hexdigest()[:8]}"
+    built = build(image, (IMAGE / "real.Dockerfile").read_text(), real_files(Path(binary)), arguments)
+    answer = run(["docker", "run", "--rm", "--network", "none", image, "--version"])
+    answered = re.search(r"version is (\d+\.\d+\.\d+\S*)", answer)
+    if answered is None:
+        raise LabError(f"LAB_OLLAMA_BINARY={binary}: `--version` answered {answer!r}, wanted an Ollama version.")
+    return image, answered[1], built
 
 
 def official_image(version: str) -> tuple[str, str, bool]:

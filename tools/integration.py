@@ -5,8 +5,8 @@
 
     python tools/integration.py VENV [TARGET...]
 
-Server and model registry run as processes on free loopback ports: the stand-in playing each version, or the one binary
-that LAB_OLLAMA_BINARY names. What the targets need to know of them is written to the integration_config.yml that
+Server and model registry run as processes on free loopback ports: the stand-in playing each version, or the
+binaries that LAB_OLLAMA_BINARY names, separated by colons. What the targets need to know of them is written to the integration_config.yml that
 ansible-test hands to them as variables (`Lab.variables` lists them). Ends with "N passed, N failed".
 """
 
@@ -59,17 +59,17 @@ def main(argv: Sequence[str]) -> int:
     targets = wanted or sorted(
         path.name for path in Path("tests/integration/targets").iterdir() if (path / "aliases").exists()
     )
-    binary = os.environ.get("LAB_OLLAMA_BINARY", "")
+    binaries = os.environ.get("LAB_OLLAMA_BINARY", "")
     failed: list[str] = []
-    versions = ("",) if binary else VERSIONS
-    for version in versions:
+    servers = [("", binary) for binary in binaries.split(":")] if binaries else [(version, "") for version in VERSIONS]
+    for version, binary in servers:
         with tempfile.TemporaryDirectory(prefix="alchemorsel-integration-") as directory, ExitStack() as stack:
             lab = stack.enter_context(start_lab(Path(directory), version, binary))
             print(f"== {lab.ollama_server} {lab.ollama_version} at {lab.ollama_url}: {' '.join(targets)}", flush=True)
             config = Path(directory) / "integration_config.yml"
             config.write_text(yaml.safe_dump(asdict(lab)))
             failed += [f"{lab.ollama_version}: {target}" for target in run_targets(venv, config, targets)]
-    total = len(targets) * len(versions)
+    total = len(targets) * len(servers)
     if not targets:
         print("no targets in tests/integration/targets")
         return 1
