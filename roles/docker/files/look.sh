@@ -16,6 +16,7 @@
 #   sum PATH MODE:OWNER:GROUP:SHA1    a file that belongs to this role
 #   root, disk, ftype, held           see plugins/module_utils/_engine_storage.py
 #   gpu CONTAINER RUNTIME DRIVERS     its GPUs come by the legacy hook
+#   nvidia ADDRESS          a GPU of NVIDIA on the PCI bus
 # Arguments: the data-root that is asked for; "unit" where the engine's unit may have to change; the address of docker.com's repository.
 set -u
 
@@ -32,6 +33,9 @@ dpkg-query --show --showformat '${Package} ${db:Status-Want} ${db:Status-Eflag} 
   !($1 in matters) { next }
   $4 == "installed" { print "package", $1, $5 }
   $2 == "hold" { print "hold", $1 }'
+for device in /sys/bus/pci/devices/*; do
+  if grep -qsx 0x10de "$device/vendor" && grep -qs ^0x03 "$device/class"; then echo "nvidia ${device##*/}"; fi
+done
 if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ]; then echo "broken dpkg interrupted"; fi
 
 # A running engine whose program the package manager has replaced
