@@ -164,8 +164,10 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration $(TESTED:%=molecule-%)
+# Those that start lab hosts wait much, so the others run beside them
+TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration
+LAB_TESTS := $(TESTED:%=molecule-%)
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
-	@python tools/steps.py $(TESTS)
+	@python tools/steps.py $(TESTS) --beside $(LAB_TESTS)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run make targets one after the other (or a few at once), go on after a failure, and end with one table.
 
-    python tools/steps.py [--jobs N] TARGET...
+    python tools/steps.py [--jobs N] TARGET... [--beside TARGET...]
 
 Each target's output lies in .build/log/TARGET.log; its end is shown when it failed. Counts come from the JUnit files
 that the target left in .build/junit/TARGET/, else from the last line "N passed, N failed" of its output, else the target
@@ -47,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run make targets and sum up.")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("targets", nargs="+")
+    parser.add_argument("--beside", nargs="+", default=[], help="targets that run one after the other beside those")
     options = parser.parse_args(argv)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = list(pool.map(run, options.targets))
+    with ThreadPoolExecutor(options.jobs) as pool, ThreadPoolExecutor(1) as beside:
+        lanes = [pool.map(run, options.targets), beside.map(run, options.beside)]
+        outcomes = [outcome for lane in lanes for outcome in lane]
     print(summary(outcomes))
     return int(any(outcome.failed for outcome in outcomes))
 
