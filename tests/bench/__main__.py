@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from . import machine, memory, noop, pulls, updates
+from . import machine, memory, noop, pulls, site, updates
 from .figures import Line, NotRun
 from .record import Run, dumped, loaded, merged
 from .scale import FULL, QUICK, Scale
@@ -31,6 +31,7 @@ CASES: dict[str, Case] = {
     "parallel": pulls.in_parallel,
     "update": updates.update_check,
     "memory": memory.memory,
+    "site": site.no_op,
 }
 LAYOUT = (
     Part(
@@ -52,6 +53,12 @@ LAYOUT = (
         "update",
         "A check for updates",
         "`state: latest` for models that are current; registry and server count what they are asked.",
+    ),
+    Part(
+        "site",
+        "The whole of `site.yml`",
+        "Hosts of the lab as `make demo` leaves them, all at once (`ollama_serial: ['100%']`), so Ansible enters through the container "
+        "connection with sudo, and engine, server and registry run on this machine too.",
     ),
     Part("memory", "Memory", "Peak of the module's process as the kernel tells it (`ru_maxrss`)."),
 )
