@@ -14,6 +14,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from typing import Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
@@ -92,10 +93,10 @@ class Carrier:
         os.mkdir(self._staging, 0o700)
         try:
             links = self._can_link(takeover)
-            if not links:
-                complaint = no_room(takeover.bytes, self._path, free_bytes(self._path), self._min_free)
-                if complaint:
-                    raise InvalidInput(complaint)
+            copies = [size for blob, size in takeover.blobs.items() if not (links and self._is_plain(blob))]
+            complaint = no_room(sum(copies), self._path, free_bytes(self._path), self._min_free)
+            if complaint:
+                raise InvalidInput(complaint)
             for blob, size in takeover.blobs.items():
                 self._blob(blob, size, links)
             for model in takeover.models:
@@ -113,27 +114,40 @@ class Carrier:
 
     def _can_link(self, takeover: Takeover) -> bool:
         """Try it, since mounts of one file system tell by nothing else that they allow it."""
-        if not takeover.blobs:
+        blob = next(filter(self._is_plain, takeover.blobs), None)
+        if blob is None:
             return True
+        linked = self._link(blob)
+        if linked:
+            os.unlink(self._staged)
+        return linked
+
+    def _is_plain(self, blob: str) -> bool:
+        return stat.S_ISREG(os.lstat(blob_path(self._source.models, blob)).st_mode)
+
+    def _link(self, blob: str) -> bool:
+        """Give a file a second name; return whether it can have one.
+
+        A symbolic link, as some make by hand, never leads to one: what it points to is somebody else's, whose owner and mode would change.
+        """
+        path = blob_path(self._source.models, blob)
         try:
-            os.link(self._from(next(iter(takeover.blobs))), self._staged)
+            os.link(path, self._staged, follow_symlinks=False)
         except OSError as exc:
             if exc.errno not in _NO_LINKS:
                 raise
             return False
+        if stat.S_ISREG(os.lstat(self._staged).st_mode):
+            return True
         os.unlink(self._staged)
-        return True
+        return False
 
     @property
     def _staged(self) -> str:
         return os.path.join(self._staging, "file")
 
-    def _from(self, blob: str) -> str:
-        return os.path.realpath(blob_path(self._source.models, blob))
-
     def _blob(self, blob: str, size: int, links: bool) -> None:
-        if links:
-            os.link(self._from(blob), self._staged)
+        if links and self._link(blob):
             self.linked += size
         else:
             self._copy(blob)
@@ -142,7 +156,7 @@ class Carrier:
 
     def _copy(self, blob: str) -> None:
         content = hashlib.sha256()
-        with open(self._from(blob), "rb") as source, open(self._staged, "wb") as target:
+        with open(blob_path(self._source.models, blob), "rb") as source, open(self._staged, "wb") as target:
             while True:
                 chunk = source.read(_CHUNK)
                 if not chunk:
@@ -179,8 +193,9 @@ class Carrier:
         self._folder(os.path.dirname(target))
         # The private one last: it is the sign that both are there
         for suffix, mode in ((".pub", 0o644), ("", 0o600)):
-            if os.path.isfile(self._source.key + suffix):
-                with open(self._source.key + suffix, "rb") as stream:
+            # Not through a link: it could lead to what only root may read
+            if os.path.isfile(self._source.key + suffix) and not os.path.islink(self._source.key + suffix):
+                with open(os.open(self._source.key + suffix, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
                     self._write(target + suffix, stream.read(), mode)
 
     def _write(self, path: str, content: bytes, mode: int, like: Optional[str] = None) -> None:

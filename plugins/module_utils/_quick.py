@@ -98,9 +98,10 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
 
     :raises OllamaError: if the server refuses, or does not answer in time
     """
-    more = params["memory_limit"] is not None or any(params[option] for option in _MORE)
-    wanted = None if more else plain_names(params)
-    wrong = wrong_seconds(params["timeout"]) or complaints(params) or not can_be_sent(params["api_key"])
+    wanted = None if any(params[option] for option in _MORE) else plain_names(params)
+    limit = params["memory_limit"]
+    wrong = limit is not None and limit <= 0
+    wrong = wrong or wrong_seconds(params["timeout"]) or complaints(params) or not can_be_sent(params["api_key"])
     wrong = wrong or not all(map(is_registry, params["insecure_registries"]))
     if wanted is None or wrong or params["_offers"] is not None:
         return NOTHING_SEEN
@@ -114,7 +115,8 @@ def look(params: Mapping[str, Any], *, diff: bool) -> Look:
     asked = time.time()
     tags = _listed(url, params)
     held = held_models(tags or [])
-    if tags is None or not as_declared(wanted, held) or not _is_whole(params["store_path"], held):
+    fits = limit is None or all(model.size <= limit for key, model in held.items() if wanted.get(key))
+    if tags is None or not as_declared(wanted, held) or not fits or not _is_whole(params["store_path"], held):
         return Look(tags=tags, asked=asked)
     models = held.values()
     result: dict[str, Any] = {"changed": False, "models": model_results(models), "actions": [], "kept": []}

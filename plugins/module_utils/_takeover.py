@@ -76,7 +76,8 @@ def find_source(path: str) -> Source:
         os.path.join(folder, KEY)
         for folder in (path, os.path.join(path, ".ollama"), home, os.path.join(home, ".ollama"))
     ]
-    return Source(models, next((key for key in keys if os.path.isfile(key)), ""))
+    # A link to a key can lead to what only root may read
+    return Source(models, next((key for key in keys if os.path.isfile(key) and not os.path.islink(key)), ""))
 
 
 def plan(source: Contents, target: Contents) -> Takeover:
@@ -137,7 +138,7 @@ def servers_on(models: str, proc: str = "/proc") -> list[str]:
 
 def _serves(words: Iterable[str]) -> bool:
     """Tell whether a command line is that of a server, which may be a script of an interpreter."""
-    return re.search(r"(^|[ /])ollama serve( |$)", " ".join(words)) is not None
+    return re.search(r"(^|[ /])ollama (serve|start)( |$)", " ".join(words)) is not None
 
 
 def _words(path: Path) -> list[str]:

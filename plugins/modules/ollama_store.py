@@ -145,7 +145,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     source = takeover.find_source(origin)
     if os.path.realpath(source.models) == os.path.realpath(f"{path}/models"):
         raise InvalidInput(
-            f"source is '{origin}', which is the store itself; leave source empty, or name another path for the store"
+            f"source is '{origin}', which is the store itself, so that there is nothing to take over; leave it out, "
+            f"and give its files to the server's user with chown -R {params['owner']}:{params['group']}"
         )
     target = carry.contents_of(f"{path}/models")
     steps = takeover.plan(carry.contents_of(source.models), target)

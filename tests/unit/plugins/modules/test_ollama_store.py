@@ -218,6 +218,44 @@ def test_the_store_itself_is_no_source(run, old):
     assert "which is the store itself" in run(path=str(old))["msg"]
 
 
+def test_what_a_link_leads_to_stays_somebody_elses(run, old, new, tmp_path):
+    """A second name of it would change its owner and its mode, and so would show what only root may read."""
+    (blob,) = [path for path in (old / "models/blobs").iterdir() if path.read_bytes() == b"weights of a"]
+    outside = tmp_path / "outside.gguf"
+    blob.rename(outside)
+    outside.chmod(0o600)
+    blob.symlink_to(outside)
+    result = run()
+    assert result["bytes_copied"] == len(b"weights of a") and result["bytes_linked"] > 0
+    assert outside.stat().st_nlink == 1 and outside.stat().st_mode & 0o777 == 0o600
+    taken = new / "models/blobs" / blob.name
+    assert taken.read_bytes() == b"weights of a" and not taken.is_symlink()
+
+
+def test_what_is_behind_a_link_and_not_what_its_name_says_is_not_taken(run, old, new, tmp_path):
+    (blob,) = [path for path in (old / "models/blobs").iterdir() if path.read_bytes() == b"weights of a"]
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret root!")
+    assert secret.stat().st_size == blob.stat().st_size
+    blob.unlink()
+    secret.chmod(0o600)
+    blob.symlink_to(secret)
+    result = run()
+    assert result["failed"] and "it is damaged" in result["msg"]
+    assert secret.stat().st_nlink == 1 and secret.stat().st_mode & 0o777 == 0o600
+    assert not (new / "models/blobs" / blob.name).exists()
+
+
+def test_a_key_behind_a_link_is_not_taken(run, old, new, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("of root")
+    for name in ("id_ed25519", "id_ed25519.pub"):
+        (old / name).unlink()
+        (old / name).symlink_to(secret)
+    assert run()["changed"]
+    assert not (new / ".ollama").exists()
+
+
 @pytest.mark.parametrize("below", ["", "models", "..", "../../own"])
 def test_where_a_server_has_its_files(old, below, tmp_path):
     (tmp_path / "own").mkdir()
@@ -249,10 +287,15 @@ def test_servers_are_found_by_the_directory_that_they_use(old, tmp_path):
     fake_process(proc, 7, ["/bin/ollama", "serve"], {"HOME": "/root"}, container)
     fake_process(proc, 30, ["/usr/bin/python3", "-s", "/bin/ollama", "serve"], {"OLLAMA_MODELS": models}, Path("/"))
     fake_process(proc, 8, ["/bin/ollama", "serve"], {"HOME": "/root"}, tmp_path)
+    fake_process(proc, 31, ["ollama", "start"], {"OLLAMA_MODELS": models}, Path("/"))
     fake_process(proc, 9, ["/bin/ollama", "list"], {"OLLAMA_MODELS": models}, Path("/"))
     fake_process(proc, 10, ["vi", "ollama serve.txt"], {"OLLAMA_MODELS": models}, Path("/"))
     found = _takeover.servers_on(models, str(proc))
-    assert found == ["process 7 (/bin/ollama serve)", "process 30 (/usr/bin/python3 -s /bin/ollama serve)"]
+    assert found == [
+        "process 7 (/bin/ollama serve)",
+        "process 30 (/usr/bin/python3 -s /bin/ollama serve)",
+        "process 31 (ollama start)",
+    ]
 
 
 def test_nothing_is_taken_while_a_server_runs_there(run, monkeypatch, new):
