@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._upgrade import same_place
+
 #: Labels of the containers and of the network that the role ollama makes.
 INSTANCE, NETWORK = "alchemorsel.instance", "alchemorsel.network"
 
@@ -36,7 +38,7 @@ def plan(listed: Mapping[str, Any], name: str, network: str, image: str, store: 
         "containers": sorted(_name(container) for container in own),
         "network": bool(made) and ours and not on_network,
         "tags": tags,
-        "store_users": sorted(_name(container) for container in others if store and store in _mounts(container)),
+        "store_users": sorted(_name(container) for container in others if store and _uses(container, store)),
         "stays": stays,
     }
 
@@ -83,7 +85,10 @@ def _networks(container: Mapping[str, Any]) -> Mapping[str, Any]:
     return networks
 
 
-def _mounts(container: Mapping[str, Any]) -> set[str]:
-    """Return directories and volumes that a container uses."""
-    found = [mount.get(key) for mount in container.get("Mounts") or [] for key in ("Source", "Name")]
-    return {text for text in found if text}
+def _uses(container: Mapping[str, Any], store: str) -> bool:
+    """Tell whether a container has the store or a part of it, or can write above it; many that only watch a host read all of it."""
+    for mount in container.get("Mounts") or []:
+        for place in filter(None, (mount.get("Source"), mount.get("Name"))):
+            if same_place(place, store) and (mount.get("RW", True) or len(place.rstrip("/")) >= len(store.rstrip("/"))):
+                return True
+    return False

@@ -112,12 +112,13 @@ def _writers(seen: Mapping[str, Mapping[str, Any]], store: str, own: list[str]) 
             continue
         for mount in entry.get("Mounts") or []:
             where = mount.get("Name") if mount.get("Type") == "volume" else mount.get("Source")
-            if mount.get("RW") and where and _same_place(str(where), store):
+            if mount.get("RW") and where and same_place(str(where), store):
                 found.append(f"{title} ({where} at {mount.get('Destination')})")
     return sorted(found)
 
 
-def _same_place(one: str, other: str) -> bool:
+def same_place(one: str, other: str) -> bool:
+    """Tell whether two places are one, or one of them lies in the other; a volume is known by its name only."""
     if not one.startswith("/") or not other.startswith("/"):
         return one == other
     one, other = one.rstrip("/") + "/", other.rstrip("/") + "/"

@@ -15,6 +15,8 @@
 #   identity MODE:UID:GID:SHA256    the private key of the server
 #   key TEXT                        its public key
 #   migrated PATH                   from where its models were taken over
+#   owner UID:GID NAME              of what the server has to be able to write in its store
+#   link NAME                       where a symbolic link is in the place of that
 #   model BYTES WEIGHTS MANIFEST    a model: all of its files, the digest of its weights, its manifest below the store's manifests
 #   route TEXT                      an IPv4 route of the host
 set -u
@@ -51,17 +53,25 @@ ip -4 route show 2>/dev/null | sed 's/^/route /'
 [ -d "$store" ] || exit 0
 echo "store $store"
 cd "$store" || exit 1
+
+# What follows was written by the server or whoever can write to its store: it may not make lines of its own
+tell() { printf '%s %s\n' "$1" "$(printf %s "$2" | LC_ALL=C tr '[:cntrl:]' '?')"; }
+is_file() { [ -f "$1" ] && ! [ -L "$1" ]; }
 for entry in * .[!.]* ..?*; do
-  if [ -e "$entry" ] || [ -L "$entry" ]; then echo "entry $entry"; fi
+  if [ -e "$entry" ] || [ -L "$entry" ]; then tell entry "$entry"; fi
 done
-if [ -f .alchemorsel-migrated ]; then echo "migrated $(head -n 1 .alchemorsel-migrated)"; fi
-if [ -f .ollama/id_ed25519 ]; then
+for name in models models/blobs models/manifests .ollama .ollama/id_ed25519 .ollama/id_ed25519.pub; do
+  if [ -L "$name" ]; then echo "link $name"; elif [ -e "$name" ]; then echo "owner $(stat -c %u:%g "$name") $name"; fi
+done
+if is_file .alchemorsel-migrated; then tell migrated "$(head -n 1 .alchemorsel-migrated)"; fi
+if [ -L .ollama ] || [ -L models ] || [ -L models/manifests ]; then exit 0; fi
+if is_file .ollama/id_ed25519; then
   sum=$(sha256sum <.ollama/id_ed25519)
-  echo "identity $(stat -L -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"
+  echo "identity $(stat -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"
 fi
-if [ -f .ollama/id_ed25519.pub ]; then echo "key $(head -n 1 .ollama/id_ed25519.pub)"; fi
+if is_file .ollama/id_ed25519.pub; then tell key "$(head -n 1 .ollama/id_ed25519.pub)"; fi
 cd models/manifests 2>/dev/null || exit 0
-find . -mindepth 4 -maxdepth 4 -type f -exec awk '
+LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*' -exec awk '
   function tell() { if (name != "") printf "model %.0f %s %s\n", total, weights, name }
   FNR == 1 { tell(); name = substr(FILENAME, 3); total = 0; weights = "-" }
   {

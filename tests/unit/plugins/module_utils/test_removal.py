@@ -113,6 +113,11 @@ def test_who_else_uses_the_store():
     own, other = container("ollama", "ollama", mounts=["/var/lib/ollama"]), container("two", mounts=["/var/lib/ollama"])
     assert decide([own, other])["store_users"] == ["two"]
     assert decide([own, other], store="/srv/other")["store_users"] == []
+    part = container("part", mounts=["/var/lib/ollama/models"])
+    above = container("above", mounts=["/var/lib"])
+    watch = {**container("watch"), "Mounts": [{"Source": "/", "RW": False}]}
+    beside = container("beside", mounts=["/var/lib/ollama2"])
+    assert decide([own, part, above, watch, beside])["store_users"] == ["above", "part"]
     volume = {**container("three"), "Mounts": [{"Source": "/var/lib/docker/volumes/models/_data", "Name": "models"}]}
     assert decide([volume], store="models")["store_users"] == ["three"]
 
