@@ -11,9 +11,8 @@ author: Alchemorsel contributors (@alchemorsel)
 version_added: 0.1.0
 short_description: Whether the declared models fit into the memory limit of their server
 description:
-  - Adds up the sizes of the largest declared models that a store has and that may be loaded at once, with the prompt cache of each, and compares
-    that with the limit of the container. Models of which the store has no files yet are not counted, nor is the memory of contexts, of which the
-    files say nothing.
+  - Adds up the largest declared models that a store has and that may be loaded at once, what the contexts of their parallel requests take at most,
+    and the prompt cache of each, and compares that with the limit of the container. Models of which the store has no files yet are not counted.
   - This is for servers without a GPU, whose weights lie in the memory of the container.
 positional: declared, limit, at_once, prompt_cache_mib
 options:
@@ -39,6 +38,26 @@ options:
     description: Prompt cache of each model in MiB.
     type: int
     required: true
+  shapes:
+    description:
+      - One line for each set of weights, with its digest, the numbers that one token takes in the cache of keys and values, and the context that the
+        model was trained for, V(0) if that is not known.
+    type: list
+    elements: str
+    default: []
+  context:
+    description: Tokens of one request. V(0) is what the server takes by itself without a GPU, 4096. No model has more than it was trained for.
+    type: int
+    default: 0
+  parallel:
+    description: Requests that each model serves at the same time.
+    type: int
+    default: 1
+  kv_cache_type:
+    description: Number format of the cache of keys and values.
+    type: str
+    choices: [f16, q8_0, q4_0]
+    default: f16
 """
 
 EXAMPLES = r"""
@@ -54,20 +73,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(complaint), why one model alone cannot be loaded, and C(warning), why some together cannot; each is empty where it can.
+  description:
+    - C(complaint), why one model alone cannot be loaded, and C(warning), why some together cannot; each is empty where it can.
+    - C(figures), the sum; empty where there is no model.
   type: dict
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._host_memory import judge, sized
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._host_memory import Context, judge, sized
 
 
 def memory_verdict(
-    stored: list[str], declared: list[dict[str, Any]], limit: int, at_once: int, prompt_cache_mib: int
+    stored: list[str],
+    declared: list[dict[str, Any]],
+    limit: int,
+    at_once: int,
+    prompt_cache_mib: int,
+    shapes: Sequence[str] = (),
+    context: int = 0,
+    parallel: int = 1,
+    kv_cache_type: str = "f16",
 ) -> dict[str, str]:
     """See DOCUMENTATION."""
-    return judge(sized(stored, declared), int(limit), int(at_once), int(prompt_cache_mib))
+    each = Context(int(context), int(parallel), str(kv_cache_type))
+    return judge(sized(stored, declared, shapes), int(limit), int(at_once), int(prompt_cache_mib), each)
 
 
 class FilterModule:

@@ -18,21 +18,60 @@ _MIB = 1 << 20
 _CONTEXTS = ((47 * 1024, 262144), (23 * 1024, 32768), (0, 4096))
 
 
+#: The server's own context on a host without a GPU, in tokens.
+_CONTEXT = 4096
+#: Bytes of a number in the cache of keys and values; blocks of 32 have a scale each.
+_NUMBER = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What each loaded model gives its requests.
+
+    :param tokens: of one request, 0 for the server's own choice
+    :param parallel: requests at a time
+    :param kind: number format of the cache
+    """
+
+    tokens: int = 0
+    parallel: int = 1
+    kind: str = "f16"
+
+
 @dataclass(frozen=True)
 class Sized:
     """A model in the store.
 
     :param weights: digest of its weights, which models that share a process have in common
+    :param numbers: what a token takes in the cache of keys and values, 0 if that is not known
+    :param trained: the longest context it was trained for, 0 if that is not known
     """
 
     name: str
     bytes: int
     weights: str
+    numbers: int = 0
+    trained: int = 0
 
     @property
     def figure(self) -> str:
         """Name and size, for people."""
         return f"{self.name} {gib(self.bytes)}"
+
+    def tokens(self, context: Context) -> int:
+        """Return the tokens of one request; no model has more than it was trained for."""
+        wanted = context.tokens or _CONTEXT
+        return min(wanted, self.trained) if self.trained else wanted
+
+    def cache(self, context: Context) -> float:
+        """Return the bytes that its contexts take at most."""
+        return self.numbers * _NUMBER[context.kind] * self.tokens(context) * context.parallel
+
+    def with_context(self, context: Context) -> str:
+        """Name, size and contexts, for people."""
+        if not self.numbers:
+            return f"{self.figure} (and contexts of unknown size)"
+        return f"{self.figure} and {gib(self.cache(context))} for {context.parallel} x {self.tokens(context)} tokens"
 
 
 def gib(number: float) -> str:
@@ -40,11 +79,13 @@ def gib(number: float) -> str:
     return f"{number / (1 << 30):.1f} GiB"
 
 
-def sized(lines: Iterable[str], declared: Iterable[Mapping[str, Any]]) -> list[Sized]:
+def sized(lines: Iterable[str], declared: Iterable[Mapping[str, Any]], shapes: Iterable[str] = ()) -> list[Sized]:
     """Return the declared models that the store has, the largest first, each set of weights once.
 
     :param lines: ``BYTES WEIGHTS MANIFEST``, the last as a path below the store's manifests
+    :param shapes: ``WEIGHTS NUMBERS TRAINED``, see :class:`Sized`
     """
+    known = {weights: (int(numbers), int(trained)) for weights, numbers, trained in map(str.split, shapes)}
     stored: dict[str, tuple[int, str]] = {}
     for line in lines:
         number, weights, path = line.split(" ", 2)
@@ -61,33 +102,35 @@ def sized(lines: Iterable[str], declared: Iterable[Mapping[str, Any]]) -> list[S
         key = f"{name.host}/{name.namespace}/{name.model}/{name.tag}".lower()
         if key in stored:
             size, weights = stored[key]
-            found.setdefault(weights if weights != "-" else key, Sized(name.short, size, weights))
+            found.setdefault(
+                weights if weights != "-" else key, Sized(name.short, size, weights, *known.get(weights, (0, 0)))
+            )
     return sorted(found.values(), key=lambda model: (-model.bytes, model.name))
 
 
-def judge(models: Sequence[Sized], limit: int, at_once: int, prompt_cache_mib: int) -> dict[str, str]:
-    """Return ``complaint`` where one model cannot be loaded, ``warning`` where those that may be loaded at once do not fit.
+def judge(models: Sequence[Sized], limit: int, at_once: int, prompt_cache_mib: int, context: Context) -> dict[str, str]:
+    """Return ``complaint`` where one model cannot be loaded, ``warning`` where those that may be loaded at once may not fit, and the ``figures``.
 
     :param models: the largest first
     :param limit: bytes that the container may use
     """
     cache = prompt_cache_mib * _MIB
-    verdict = {"complaint": "", "warning": ""}
-    # The cache is no certain need: it grows with the prompts, up to its size
+    together = models[:at_once]
+    total = sum(model.bytes + model.cache(context) + cache for model in together)
+    listed = " + ".join(model.with_context(context) for model in together)
+    figures = f"{listed} + {len(together)} x {gib(cache)} of prompt cache are {gib(total)}" if together else ""
+    verdict = {"complaint": "", "warning": "", "figures": figures}
+    # Contexts and cache are no certain need: the one is an upper bound, the other grows with the prompts
     too_large = [model for model in models if model.bytes > limit]
     if too_large:
         verdict["complaint"] = (
             f"the limit is {gib(limit)}, less than the files of {', '.join(model.figure for model in too_large)}, so that the kernel would kill "
             "the model while it loads"
         )
-        return verdict
-    together = models[:at_once]
-    total = sum(model.bytes + cache for model in together)
-    if total > limit:
-        listed = " + ".join(model.figure for model in together)
+    elif total > limit:
         verdict["warning"] = (
-            f"what may be in memory at once does not fit into the limit of {gib(limit)}: {listed} + {len(together)} x {gib(cache)} of prompt cache "
-            f"are {gib(total)}, without what contexts need. The server does not see that limit, and the kernel would kill models that are serving"
+            f"what may be in memory at once does not fit into the limit of {gib(limit)}: {figures}. The server does not see that limit, and the "
+            "kernel would kill models that are serving"
         )
     return verdict
 

@@ -18,6 +18,7 @@
 #   owner UID:GID NAME              of what the server has to be able to write in its store
 #   link NAME                       where a symbolic link is in the place of that
 #   model BYTES WEIGHTS MANIFEST    a model: all of its files, the digest of its weights, its manifest below the store's manifests
+#   shape WEIGHTS NUMBERS TRAINED   what their context costs, see shapes.py, which is given in the variable SHAPES
 #   route TEXT                      an IPv4 route of the host
 set -u
 
@@ -71,7 +72,7 @@ if is_file .ollama/id_ed25519; then
 fi
 if is_file .ollama/id_ed25519.pub; then tell key "$(head -n 1 .ollama/id_ed25519.pub)"; fi
 cd models/manifests 2>/dev/null || exit 0
-LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*' -exec awk '
+models=$(LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*' -exec awk '
   function tell() { if (name != "") printf "model %.0f %s %s\n", total, weights, name }
   FNR == 1 { tell(); name = substr(FILENAME, 3); total = 0; weights = "-" }
   {
@@ -87,4 +88,9 @@ LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*' -exec aw
       sub(/^.*sha256:/, "", weights)
     }
   }
-  END { tell() }' {} +
+  END { tell() }' {} +)
+[ -n "$models" ] || exit 0
+echo "$models"
+# Without Python, or by one that cannot, contexts are not counted
+echo "$models" | python3 -I -c "${SHAPES:-}" ../blobs 2>/dev/null
+exit 0

@@ -109,6 +109,9 @@ def test_what_the_role_derives_and_what_it_leaves_empty(play, server, model_regi
         {
             # Larger than the container, which has no GPU to put it in
             "cpu": plan({"name": name}, ollama_gpu="disabled"),
+            # The role ollama has looked for one
+            "none": plan({"name": name}, __ollama_gpu={"vendor": "none"}),
+            "gpu": plan({"name": name}, __ollama_gpu={"vendor": "nvidia"}),
             # There may be a GPU
             "auto": plan({"name": name}),
             "named": plan({"name": name}, ollama_models_memory_limit="50k"),
@@ -124,9 +127,10 @@ def test_what_the_role_derives_and_what_it_leaves_empty(play, server, model_regi
         "--check",
     )
     assert "memory_limit is 102 kB" in seen["cpu"]["msg"] and seen["cpu"]["failed"]
+    assert "memory_limit is 102 kB" in seen["none"]["msg"] and seen["none"]["failed"]
     assert "memory_limit is 51 kB" in seen["named"]["msg"]
     assert "min_free wants" in seen["full"]["msg"] and str(tmp_path / "ollama/models") in seen["full"]["msg"]
-    for host in ("auto", "elsewhere", "volume", "fresh"):
+    for host in ("auto", "gpu", "elsewhere", "volume", "fresh"):
         assert [action["action"] for action in seen[host]["actions"]] == ["pull"], seen[host]
     assert [action["action"] for action in seen["pinned"]["actions"]] == ["pull", "load"]
     assert seen["file"]["actions"][0]["action"] == "create"

@@ -45,13 +45,13 @@ def test_declared_models_are_counted_once_for_their_weights():
             2,
             1024,
             "",
-            "llama3.1:8b 5.0 GiB + qwen2.5:7b 4.0 GiB + 2 x 1.0 GiB of prompt cache are 11.0 GiB",
+            "contexts of unknown size) + 2 x 1.0 GiB of prompt cache are 11.0 GiB",
         ),
         (11 * GIB - 1, 2, 0, "", ""),
         (11 * GIB - 1, 1, 1024, "", ""),
         (12 * GIB, 3, 1024, "", "3 x 1.0 GiB of prompt cache are 13.0 GiB"),
         (6 * GIB, 1, 1024, "", ""),
-        (6 * GIB - 1, 1, 1024, "", "limit of 6.0 GiB: llama3.1:8b 5.0 GiB + 1 x 1.0 GiB of prompt cache are 6.0 GiB"),
+        (6 * GIB - 1, 1, 1024, "", "limit of 6.0 GiB: llama3.1:8b 5.0 GiB (and contexts of unknown size) + 1 x 1.0"),
         (5 * GIB, 1, 0, "", ""),
         (5 * GIB - 1, 1, 0, "the limit is 5.0 GiB, less than the files of llama3.1:8b 5.0 GiB, so", ""),
         (3 * GIB, 2, 1024, "less than the files of llama3.1:8b 5.0 GiB, qwen2.5:7b 4.0 GiB, so", ""),
@@ -64,8 +64,34 @@ def test_verdict(limit, at_once, cache, complaint, warning):
     assert (bool(found["complaint"]), bool(found["warning"])) == (bool(complaint), bool(warning))
 
 
+@pytest.mark.parametrize(
+    ("options", "figures"),
+    [
+        # Llama 3.1 8B has 32 layers with 8 heads of 128 numbers, for keys and for values: 128 KiB a token in f16
+        ({}, "llama3.1:8b 5.0 GiB and 0.5 GiB for 1 x 4096 tokens + 1 x 1.0 GiB of prompt cache are 6.5 GiB"),
+        (
+            {"parallel": 4, "context": 16384},
+            "and 8.0 GiB for 4 x 16384 tokens + 1 x 1.0 GiB of prompt cache are 14.0 GiB",
+        ),
+        ({"context": 1000000}, "and 16.0 GiB for 1 x 131072 tokens"),
+        ({"parallel": 4, "context": 16384, "kv_cache_type": "q8_0"}, "and 4.2 GiB for 4 x 16384 tokens"),
+        ({"parallel": 4, "context": 16384, "kv_cache_type": "q4_0"}, "and 2.2 GiB for 4 x 16384 tokens"),
+    ],
+)
+def test_contexts_are_counted(options, figures):
+    shapes = [f"aa {32 * 8 * (128 + 128)} 131072", "bb 1 0"]
+    assert figures in memory_verdict(LINES, DECLARED, 64 * GIB, 1, 1024, shapes=shapes, **options)["figures"]
+
+
+def test_contexts_can_be_what_does_not_fit():
+    shapes = [f"aa {32 * 8 * (128 + 128)} 131072"]
+    assert memory_verdict(LINES, DECLARED, 8 * GIB, 1, 1024, shapes=shapes)["warning"] == ""
+    found = memory_verdict(LINES, DECLARED, 8 * GIB, 1, 1024, shapes=shapes, context=32768)
+    assert "does not fit into the limit of 8.0 GiB: llama3.1:8b 5.0 GiB and 4.0 GiB for 1 x 32768" in found["warning"]
+
+
 def test_nothing_known_is_nothing_said():
-    assert memory_verdict([], DECLARED, 1, 2, 1024) == {"complaint": "", "warning": ""}
+    assert memory_verdict([], DECLARED, 1, 2, 1024) == {"complaint": "", "warning": "", "figures": ""}
 
 
 @pytest.mark.parametrize(
