@@ -21,6 +21,8 @@ GPU = {"vendor": "nvidia", "ready": True, "cdi_devices": ["nvidia.com/gpu=0"], "
 STORED = [
     f"model {5 << 30} aa registry.ollama.ai/library/a/latest",
     f"model {4 << 30} bb registry.ollama.ai/library/b/latest",
+    # 128 KiB of context a token
+    "shape aa 65536 131072",
 ]
 MODELS = [{"name": "a"}, {"name": "b"}]
 
@@ -33,6 +35,13 @@ def told(tmp_path_factory):
         "gpu_with_context": {"__ollama_gpu": GPU, "ollama_context_length": 4096},
         "gpu_full": {"__ollama_gpu": GPU, "ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
         "cpu": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
+        "cpu_long": {
+            "ollama_models_list": MODELS[:1],
+            "__ollama_host": {"stdout_lines": STORED},
+            "ollama_context_length": 65536,
+            "ollama_num_parallel": 1,
+            "ollama_kv_cache_type": "q8_0",
+        },
         "cpu_one": {"ollama_models_list": MODELS[:1], "__ollama_host": {"stdout_lines": STORED}},
         "cpu_small": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}, "ollama_memory": "3g"},
         "quota": {"ollama_cpus": 2.5},
@@ -79,9 +88,11 @@ def test_what_does_not_fit_together_is_told_with_figures_but_not_with_a_gpu(told
     assert len(told["cpu"]["warnings"]) == 1
     assert "ollama_memory is 8g: " in told["cpu"]["warnings"][0]
     assert (
-        "a:latest 5.0 GiB + b:latest 4.0 GiB + 2 x 1.0 GiB of prompt cache are 11.0 GiB" in told["cpu"]["warnings"][0]
+        "a:latest 5.0 GiB and 1.0 GiB for 2 x 4096 tokens + b:latest 4.0 GiB (and contexts of unknown size) + 2 x 1.0 GiB of prompt cache "
+        "are 12.0 GiB" in told["cpu"]["warnings"][0]
     )
     assert told["cpu_one"]["warnings"] == []
+    assert "a:latest 5.0 GiB and 4.2 GiB for 1 x 65536 tokens" in told["cpu_long"]["warnings"][0]
     assert not [text for text in told["gpu_full"]["warnings"] if "does not fit" in text]
 
 
