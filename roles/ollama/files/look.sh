@@ -22,6 +22,9 @@ set -u
 # Without root some of this cannot be read, and would look as if it were not there
 [ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
 
+# What the server can write ends a line of ours, and never begins one: Python ends a line at each of these signs
+plain() { LC_ALL=C tr '\001-\037\177' '?' | LC_ALL=C sed 's/\xc2\x85/?/g; s/\xe2\x80[\xa8\xa9]/?/g'; }
+
 store=$1
 mount=$2
 shift 2
@@ -52,17 +55,20 @@ ip -4 route show 2>/dev/null | sed 's/^/route /'
 echo "store $store"
 cd "$store" || exit 1
 for entry in * .[!.]* ..?*; do
-  if [ -e "$entry" ] || [ -L "$entry" ]; then echo "entry $entry"; fi
+  if [ -e "$entry" ] || [ -L "$entry" ]; then echo "entry $(printf %s "$entry" | plain)"; fi
 done
-if [ -f .alchemorsel-migrated ]; then echo "migrated $(head -n 1 .alchemorsel-migrated)"; fi
-if [ -f .ollama/id_ed25519 ]; then
-  sum=$(sha256sum <.ollama/id_ed25519)
-  echo "identity $(stat -L -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"
-fi
-if [ -f .ollama/id_ed25519.pub ]; then echo "key $(head -n 1 .ollama/id_ed25519.pub)"; fi
+# From here on a link leads no further than the server itself could read
+server=$(stat -c '--reuid %u --regid %g' .)
+as_server() { setpriv $server --clear-groups -- "$@" 2>/dev/null; }
+migrated=$(as_server head -n 1 .alchemorsel-migrated | tr -d '\n' | plain)
+if [ -n "$migrated" ]; then echo "migrated $migrated"; fi
+sum=$(as_server sha256sum .ollama/id_ed25519)
+if [ -n "$sum" ]; then echo "identity $(as_server stat -L -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"; fi
+key=$(as_server head -n 1 .ollama/id_ed25519.pub | tr -d '\n' | plain)
+if [ -n "$key" ]; then echo "key $key"; fi
 cd models/manifests 2>/dev/null || exit 0
-find . -mindepth 4 -maxdepth 4 -type f -exec awk '
-  function tell() { if (name != "") printf "model %.0f %s %s\n", total, weights, name }
+find . -mindepth 4 -maxdepth 4 -type f -exec env LC_ALL=C awk '
+  function tell() { gsub(/[^ -~]/, "?", name); if (name != "") printf "model %.0f %s %s\n", total, weights, name }
   FNR == 1 { tell(); name = substr(FILENAME, 3); total = 0; weights = "-" }
   {
     rest = $0
