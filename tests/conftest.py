@@ -6,17 +6,23 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lab.standin.testing import ModelRegistry, OllamaServer
 from lab.standin.versions import DEFAULT_VERSION
 
 # How long an example takes says something about what else the machine does.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES") or 100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("untimed")
 
 StandInFactory = Callable[..., OllamaServer]

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
 
 #: Seconds of the longest time that can be given; the longest that every system waits for a socket is twice that.
 LONGEST = 1e6
@@ -27,6 +28,9 @@ _KINDS: Mapping[str, type] = {
     "capabilities": list,
 }
 
+#: A half of a character as JSON can write it, and no program that knows Unicode does.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
 #: No answer of the server that is read as a whole is larger; stops a module that was pointed at something else.
 MAX_BODY = 32 * 1024 * 1024
 
@@ -34,17 +38,22 @@ MAX_BODY = 32 * 1024 * 1024
 def decoded(text: str | bytes) -> Any:
     """Return what a JSON text says.
 
-    :raises ValueError: if it is none, or nested deeper than anything that is asked for
+    :raises ValueError: if it is none, nested deeper than anything that is asked for, or has texts that no terminal and no file takes
     """
+    # json itself would let halves of characters in UTF-8 through
+    content = text.decode("utf-8-sig") if isinstance(text, bytes) else text
     try:
-        return json.loads(text)
+        value = json.loads(content)
+        if _HALF.search(content):
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as exc:
         raise ValueError("it is nested too deeply") from exc
+    return value
 
 
 def whole(value: object) -> int:
     """Return a number of bytes as somebody tells it, 0 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and is_whole(value) and value > 0 else 0
 
 
 def wrong_seconds(value: float | None, *, zero: bool = False) -> str:
@@ -63,7 +72,11 @@ def can_be_sent(api_key: str | None) -> bool:
 
 def readable(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a server tells of a model without the fields that are of another kind than they should be."""
-    return {key: value for key, value in item.items() if key not in _KINDS or isinstance(value, _KINDS[key])}
+    return {key: value for key, value in item.items() if key not in _KINDS or _is(value, _KINDS[key])}
+
+
+def _is(value: object, kind: type) -> bool:
+    return is_whole(value) if kind is int else isinstance(value, kind)
 
 
 def listed(models: list[Any]) -> list[dict[str, Any]]:
@@ -102,20 +115,20 @@ def check_url(url: str) -> str:
     :raises InvalidInput: if it is not ``http(s)://host[:port][/path]``
     """
     text = url.strip().rstrip("/")
+    # What follows '?' or '#' may be a key.
+    shown = re.sub(r"([?#]).+", r"\1...", url, flags=re.DOTALL)
     wanted = "wanted http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:11435"
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as exc:
-        raise (_with_password(text) or errors.InvalidInput(f"url '{url}' is invalid: {exc}; {wanted}")) from exc
+        raise (_with_password(text) or errors.InvalidInput(f"url '{shown}' is invalid: {exc}; {wanted}")) from exc
     password = _with_password(text)
     if password:
         raise password
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise errors.InvalidInput(f"url '{url}' is invalid: it needs a scheme and a host; {wanted}")
+        raise errors.InvalidInput(f"url '{shown}' is invalid: it needs a scheme and a host; {wanted}")
     if port == 0 or parts.query or parts.fragment or any(c.isspace() for c in text):
-        # What follows '?' may be a key.
-        shown = re.sub(r"\?.+", "?...", url, flags=re.DOTALL)
         raise errors.InvalidInput(
             f"url '{shown}' is invalid: port 0, blanks, '?' and '#' cannot be part of it; {wanted}"
         )

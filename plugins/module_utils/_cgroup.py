@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import OK, SKIPPED, WARNING, Check, failed
 
 # A limit this high is none: cgroup v1 writes the largest number of pages for "no limit".
@@ -49,13 +50,13 @@ def cgroup_directories(text: str) -> list[str]:
 def parse_kills(text: str | None) -> int | None:
     """Return the number after `oom_kill` in memory.events (v2) or memory.oom_control (v1), None if it is not there."""
     found = re.search(r"^oom_kill (\d+)$", text or "", re.MULTILINE)
-    return int(found.group(1)) if found else None
+    return counted(found.group(1)) if found else None
 
 
 def parse_limit(text: str | None) -> int | None:
     """Return the bytes of memory.max (v2) or memory.limit_in_bytes (v1), None for no limit."""
-    stripped = (text or "").strip()
-    return int(stripped) if stripped.isdecimal() and int(stripped) < _NO_LIMIT else None
+    limit = counted(text or "")
+    return limit if limit is not None and limit < _NO_LIMIT else None
 
 
 def check_memory(before: Memory, after: Memory) -> Check:

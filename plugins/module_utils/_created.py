@@ -208,7 +208,11 @@ def _unescape(text: str) -> str:
         byte, short, long, letter = match.groups()
         if byte:
             return bytes([int(byte, 16)])
-        return (_LETTERS.get(letter, letter) if letter else chr(int(short or long, 16))).encode()
+        code = 0 if letter else int(short or long, 16)
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            # No character: it stays as it is written
+            return match.group().encode()
+        return (_LETTERS.get(letter, letter) if letter else chr(code)).encode()
 
     out, end = b"", 0
     for match in _ESCAPE.finditer(text):

@@ -7,16 +7,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_keys import RELOADABLE, RESTART_FEATURES
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._masked import masked
 
 NONE, RELOAD, RESTART = "none", "reload", "restart"
-
-# User and password in an address
-_CREDENTIALS = re.compile(r'(?<=://)[^/\s"]+(?=@)')
 
 
 class Absent:
@@ -51,16 +48,6 @@ def show(value: Any) -> str:
     return masked(value if isinstance(value, Plain) else json.dumps(value))
 
 
-def masked(text: str) -> str:
-    """Text without the users and passwords of its addresses."""
-    return _CREDENTIALS.sub("***", text)
-
-
-def has_secret(text: str) -> bool:
-    """Whether an address in the text names a user or a password."""
-    return bool(_CREDENTIALS.search(text))
-
-
 class Change(NamedTuple):
     """One top-level key that is to become another: ``needs`` is reload or restart, ``asked`` whether the operator named it."""
 
@@ -72,7 +59,7 @@ class Change(NamedTuple):
 
     def text(self) -> str:
         """The change in one line, with ``(none)`` for a key that is not there."""
-        return f"{self.key}: {show(self.before)} -> {show(self.after)} ({self.needs})"
+        return f"{masked(self.key)}: {show(self.before)} -> {show(self.after)} ({self.needs})"
 
     def waits(self, shared: Sequence[str], unread: str) -> dict[str, str]:
         """The change as a line of the report: why it is not applied, and what would apply it."""
@@ -85,7 +72,7 @@ class Change(NamedTuple):
             reason = "it is a default of this role that nobody asked for, and " + ", ".join(shared)
             remedy = "name it in docker_daemon_config, since a reload is enough, or set docker_manage_shared: true"
         return {
-            "key": self.key,
+            "key": masked(self.key),
             "now": show(self.before),
             "wanted": show(self.after),
             "reason": reason,

@@ -23,8 +23,6 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_change 
     Change,
     Plain,
     changes_between,
-    has_secret,
-    masked,
     same,
     show,
 )
@@ -34,6 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_keys im
     options_of,
     type_problems,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._masked import has_secret, masked
 
 
 class DaemonConfigError(ValueError):
@@ -48,6 +47,8 @@ def parse(text: str) -> dict[str, Any]:
         config = json.loads(text.lstrip("\ufeff"))
     except json.JSONDecodeError as error:
         raise DaemonConfigError(f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise DaemonConfigError("it is JSON with a number or a depth that no engine reads") from error
     if not isinstance(config, dict):
         raise DaemonConfigError("its content is not a JSON object")
     return config
@@ -107,7 +108,7 @@ def _usable(
     driver = (
         wanted.get("log-driver") or current.get("log-driver") or options.get("log-driver") or defaults.get("log-driver")
     )
-    if driver not in ROTATING_LOG_DRIVERS:
+    if not isinstance(driver, str) or driver not in ROTATING_LOG_DRIVERS:
         usable.pop("log-opts", None)
     return usable
 
@@ -124,10 +125,10 @@ def _target(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str,
 def _problems(
     current: dict[str, Any], target: dict[str, Any], wanted: dict[str, Any], options: dict[str, str], swarm: bool
 ) -> list[str]:
-    found = [f"{problem}; correct it in docker_daemon_config." for problem in type_problems(wanted)]
+    found = [f"{masked(problem)}; correct it in docker_daemon_config." for problem in type_problems(wanted)]
     kept = {key: value for key, value in target.items() if key not in wanted}
     found += [
-        f"{problem}; correct it in /etc/docker/daemon.json, or name the key in docker_daemon_config."
+        f"{masked(problem)}; correct it in /etc/docker/daemon.json, or name the key in docker_daemon_config."
         for problem in type_problems(kept)
     ]
     found += [
@@ -263,7 +264,7 @@ def _kept(
         if key in current and not _covers(current[key], value):
             lines.append(f"{key}: {show(current[key])} ({whose} is {show(value)})")
         elif key in options and key not in current and options[key] != json.dumps(value).strip('"'):
-            lines.append(f"{key}: {options[key]} on dockerd's command line ({whose} is {show(value)})")
+            lines.append(f"{key}: {masked(options[key])} on dockerd's command line ({whose} is {show(value)})")
     return lines
 
 

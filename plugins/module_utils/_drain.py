@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu import run_tool
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 
 #: A stream whose last words are no older than this (ms) may go on; slow models pause between words.
 PAUSE = 5000
@@ -81,7 +82,8 @@ def _connections(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _waits(details: str) -> bool:
-    numbers = {key: int(value) for key, value in re.findall(r"\b(bytes_sent|lastsnd|lastrcv):(\d+)", details)}
+    found = re.findall(r"\b(bytes_sent|lastsnd|lastrcv):(\d+)", details)
+    numbers = {key: number for key, value in found if (number := counted(value)) is not None}
     if "lastrcv" not in numbers and "lastsnd" not in numbers:
         # A kernel that does not tell: better to wait for nobody than to cut somebody
         return True

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
+
 
 class Disk(NamedTuple):
     """Where a directory lies, or would lie: bytes that are free, and whether xfs stores types (None: not known)."""
@@ -44,12 +46,12 @@ def parse_lines(lines: Iterable[str]) -> Found:
         word, *rest = line.split(None, 4) or [""]
         if word == "root":
             root = line[5:]
-        elif word == "disk" and len(rest) == 4 and rest[2].isdigit():
-            disks[rest[0]] = Disk(rest[1], int(rest[2]) * 1024, rest[3])
+        elif word == "disk" and len(rest) == 4 and (free := counted(rest[2])) is not None:
+            disks[rest[0]] = Disk(rest[1], free * 1024, rest[3])
         elif word == "ftype" and len(rest) == 2 and rest[0] in disks:
             disks[rest[0]] = disks[rest[0]]._replace(ftype=rest[1] == "1")
         elif word == "held" and len(rest) == 3:
-            held = [int(number) for number in rest]
+            held = [counted(number) or 0 for number in rest]
     return Found(root, disks, held)
 
 

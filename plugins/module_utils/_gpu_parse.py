@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import decoded
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
 
@@ -57,13 +58,14 @@ def parse_gpus(text: str) -> list[dict[str, Any]]:
     gpus = []
     for line in text.splitlines():
         values = [value.strip() for value in line.split(",")]
-        if len(values) == 7 and values[0].isdigit():
+        index = counted(values[0])
+        if len(values) == 7 and index is not None:
             gpus.append(
                 {
-                    "index": int(values[0]),
+                    "index": index,
                     "uuid": values[1],
                     "name": values[2],
-                    "memory_mib": int(values[3]) if values[3].isdigit() else None,
+                    "memory_mib": counted(values[3]),
                     "compute_capability": values[5] if version_numbers(values[5]) else None,
                     "mig": values[6] == "Enabled",
                 }
@@ -91,7 +93,7 @@ def describes_gpus(text: str) -> bool:
 def parse_engine(text: str) -> Engine:
     """Return what the JSON of `docker info` says. An engine that does not answer leaves the reasons in ServerErrors."""
     try:
-        info = json.loads(text)
+        info = decoded(text)
     except ValueError:
         info = None
     if not isinstance(info, dict):

@@ -129,7 +129,7 @@ def _take_nvidia(request: Request, info: Mapping[str, Any], wish: Wish) -> None:
 
 def numbered(offered: Sequence[str]) -> list[str]:
     """Return the GPUs by number, MIG devices by both of theirs, in that order."""
-    found = [name for name in offered if re.fullmatch(re.escape(PREFIX) + r"\d+(:\d+)?", name)]
+    found = [name for name in offered if re.fullmatch(re.escape(PREFIX) + r"\d{1,9}(:\d{1,9})?", name)]
     return sorted(found, key=lambda name: [int(part) for part in name[len(PREFIX) :].split(":")])
 
 

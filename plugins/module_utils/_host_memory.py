@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 
 _MIB = 1 << 20
 #: From this much GPU memory on, in MiB, the server takes this context where none is set.
@@ -88,8 +89,12 @@ def sized(lines: Iterable[str], declared: Iterable[Mapping[str, Any]], shapes: I
     known = {weights: (int(numbers), int(trained)) for weights, numbers, trained in map(str.split, shapes)}
     stored: dict[str, tuple[int, str]] = {}
     for line in lines:
-        number, weights, path = line.split(" ", 2)
-        stored[path.lower()] = (int(number), weights)
+        number, _blank, rest = line.partition(" ")
+        weights, _blank, path = rest.partition(" ")
+        size = counted(number)
+        # The path of a file may have a line's end in it, and its rest is no line of ours
+        if size is not None and path:
+            stored[path.lower()] = (size, weights)
     found: dict[str, Sized] = {}
     for entry in declared:
         if entry.get("state") == "absent":

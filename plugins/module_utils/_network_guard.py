@@ -12,8 +12,11 @@ addressed to on the wire. It only drops; whatever it lets pass is still subject 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Union
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -21,6 +24,8 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 #: The word of nftables for each IP version
 FAMILY = {4: "ip", 6: "ip6"}
 BRIDGE_NAME = "com.docker.network.bridge.name"
+#: Names of bridges that mean nothing to nft
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 
 
@@ -64,6 +69,13 @@ def problems(published: Published, network: dict[str, Any]) -> list[str]:
         found.append(
             f"ollama_network is {network.get('Name')}, a network of the driver {driver}, whose containers cannot be guarded from outside: "
             "name a bridge network, or set ollama_guard to false."
+        )
+    name = str((network.get("Options") or {}).get(BRIDGE_NAME) or "")
+    if published.guarded and name and not _PLAIN.fullmatch(name):
+        # It would stand between quotes in a file that root's nft reads
+        found.append(
+            f"ollama_network is {network.get('Name')}, whose bridge is called {name!r}; wanted is a name of letters, digits, '.', '_' and '-': "
+            "make that network anew with another name of its bridge, or name another network."
         )
     return found
 
@@ -133,9 +145,9 @@ def former_places(published: Published, bindings: Iterable[dict[str, Any]]) -> l
     They stay reachable until that container has been exchanged, and are kept for the same few as the declared one.
     """
     found = [
-        published._replace(bind=str(entry.get("HostIp") or "0.0.0.0"), port=int(entry["HostPort"]))
+        published._replace(bind=str(entry.get("HostIp") or "0.0.0.0"), port=port)
         for entry in bindings
-        if str(entry.get("HostPort", "")).isdigit()
+        if (port := counted(str(entry.get("HostPort", "")))) is not None
     ]
     return sorted({(place.bind, place.port): place for place in found if place != published}.values())
 

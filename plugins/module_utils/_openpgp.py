@@ -10,7 +10,6 @@ Version 4 keys only (RFC 4880, sections 4.2, 5.5.2, 6 and 12.2). Nothing here ve
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 
@@ -35,7 +34,8 @@ def _dearmor(text: str) -> Iterator[bytes]:
         body = block[block.index("") + 1 :] if "" in block else block
         try:
             yield base64.b64decode("".join(line for line in body if not line.startswith("=")), validate=True)
-        except binascii.Error as error:
+        # binascii.Error is one of them, another is that of letters beyond ASCII
+        except ValueError as error:
             raise KeyFormatError(f"its base64 text is damaged: {error}") from error
 
 
@@ -80,6 +80,8 @@ def fingerprints(text: str) -> list[str]:
                 continue
             if body[:1] != b"\x04":
                 raise KeyFormatError("it holds a key that is not of version 4")
+            if len(body) > 0xFFFF:
+                raise KeyFormatError(f"it holds a key of {len(body)} bytes, more than a fingerprint can be made of")
             # SHA-1 is what defines a version 4 fingerprint
             found.append(hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper())
     if not found:

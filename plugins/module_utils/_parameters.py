@@ -108,6 +108,7 @@ def convert(parameters: Mapping[str, Any], complaints: list[str]) -> dict[str, V
         wanted, conversion = KINDS[PARAMETERS[key]]
         try:
             converted[key] = conversion(value)
-        except (Unfit, OverflowError):
+        except (ValueError, OverflowError):
+            # Unfit, or more digits than Python reads
             complaints.append(f"parameter '{key}' is {value!r}; wanted {wanted}, or leave it out")
     return converted

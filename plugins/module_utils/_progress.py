@@ -10,6 +10,7 @@ The file is one JSON object, replaced as a whole: ``pid`` of the module and ``pu
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import whole
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
 
 #: What ``report`` is told when a pull is over, however it ended.
 ENDED = "ended"
@@ -65,9 +67,18 @@ def parse_progress(text: str) -> Progress | None:
     """Return what a progress file says, ``None`` if it is none."""
     try:
         data = json.loads(text)
-        return Progress(int(data["pid"]), tuple(Pull(**item) for item in data["pulls"]))
-    except (ValueError, TypeError, KeyError):
+        progress = Progress(data["pid"], tuple(Pull(**item) for item in data["pulls"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    return progress if is_whole(progress.pid) and all(map(_is_written, progress.pulls)) else None
+
+
+def _is_written(pull: Pull) -> bool:
+    """Tell whether a pull has what this module writes; the file comes from a host, which may write anything."""
+    counts = (pull.number, pull.count, pull.done, pull.total, pull.got)
+    texts = (pull.model, pull.step)
+    told = all(is_whole(count) and count >= 0 for count in counts) and all(isinstance(text, str) for text in texts)
+    return told and isinstance(pull.at, (int, float)) and math.isfinite(pull.at)
 
 
 # --- the module's side --------------------------------------------------------------------------------------------
@@ -103,7 +114,7 @@ class Tracker:
         blobs = self._running.setdefault(model, _Blobs())
         blobs.at = now
         step = status
-        if isinstance(digest, str) and isinstance(total, int):
+        if isinstance(digest, str) and isinstance(total, int) and is_whole(total):
             completed = whole(line.get("completed"))
             blobs.total[digest] = total
             blobs.done[digest] = completed
@@ -239,14 +250,19 @@ def describe(pull: Pull, rate: float | None) -> str:
     """
     name = pull.model if pull.count == 1 else f"{pull.model} ({pull.number} of {pull.count})"
     if pull.step != PULLING or not pull.total:
-        return f"{name}: {pull.step}"
+        return _printable(f"{name}: {pull.step}")
     parts = [f"{100 * pull.done // pull.total} %", f"{human_bytes(pull.done)} of {human_bytes(pull.total)}"]
     if rate is not None:
         parts.append(f"{human_bytes(rate)}/s")
         left = seconds_left(pull, rate)
         if left:
             parts.append(f"{human_time(left)} left")
-    return f"{name}: {', '.join(parts)}"
+    return _printable(f"{name}: {', '.join(parts)}")
+
+
+def _printable(text: str) -> str:
+    """Return a text without what moves a terminal's cursor or changes its colours: server and host write what they like."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def human_bytes(number: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Protocol
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import whole
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull_errors import pull_error
 
 #: Longest pause between two attempts, seconds.
@@ -86,7 +87,7 @@ class Phase:
         """Take one status line."""
         digest, total = line.get("digest"), line.get("total")
         self.verifying = str(line.get("status", "")).startswith("verifying")
-        if not isinstance(digest, str) or not isinstance(total, int):
+        if not isinstance(digest, str) or not isinstance(total, int) or not is_whole(total):
             self.downloading, self._mark = False, None
             return
         completed = whole(line.get("completed"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._health import failed_request
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import OK, SKIPPED, Check, failed
 
 # A loaded model is ready within milliseconds. Where the server says it took longer, it had to load the model again: its
@@ -81,7 +82,7 @@ def durations(final: dict[str, Any]) -> dict[str, int | None]:
 def count(final: dict[str, Any], key: str) -> int | None:
     """Return a number as the last line of an answer has it, ``None`` where it has none."""
     value = final.get(key)
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and is_whole(value) else None
 
 
 def without_reload(run: Measurement) -> Measurement:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._masked import masked_value
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of, parse_listed
 
 CANARY, NEXT, OLD, PREVIOUS = "canary", "next", "old", "previous"
@@ -218,7 +219,7 @@ def _entry(name: str, now: Any, wanted: Any) -> dict[str, Any]:
             "now": None if now is None else "(not shown)",
             "wanted": None if wanted is None else "(not shown)",
         }
-    return {"name": name, "now": now, "wanted": wanted}
+    return {"name": name, "now": masked_value(now), "wanted": masked_value(wanted)}
 
 
 # --- the canary's model -----------------------------------------------------------------------------------------------

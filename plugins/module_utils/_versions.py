@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import OldServer
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import DIGITS
 
 #: First version without CVE-2026-7482 (reads the server's memory through a crafted GGUF).
 FLOOR = "0.17.1"
@@ -22,7 +23,7 @@ def version_numbers(text: str) -> tuple[int, ...]:
     They compare as versions do: 550.54.15 >= 550, 1.20.0 >= 1.19.1.
     """
     found = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    return tuple(int(part[:DIGITS]) for part in found[1].split(".")) if found else ()
 
 
 def parse_version(text: str) -> tuple[int, ...] | None:

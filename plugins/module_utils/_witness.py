@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import counted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._verdicts import (
     FAILED,
     OK,
@@ -66,11 +67,12 @@ def parse_compute_apps(text: str) -> dict[int, int | None]:
     """
     used: dict[int, int | None] = {}
     for line in text.splitlines():
-        pid, _comma, memory = (part.strip() for part in line.partition(","))
-        if not pid.isdecimal():
+        first, _comma, second = line.partition(",")
+        pid, memory = counted(first), counted(second)
+        if pid is None:
             continue
-        before = used.get(int(pid), 0)
-        used[int(pid)] = before + int(memory) if memory.isdecimal() and before is not None else None
+        before = used.get(pid, 0)
+        used[pid] = before + memory if memory is not None and before is not None else None
     return used
 
 
@@ -122,7 +124,8 @@ def check_gpus(found: list[str] | None, problem: str, wanted: int) -> Check:
 def parse_stat(text: str) -> tuple[str, int] | None:
     """Return name and parent of a process by its /proc/PID/stat; the name may hold blanks and parentheses."""
     match = re.match(r"\d+ \((.*)\) \S (\d+) ", text, re.DOTALL)
-    return (match.group(1), int(match.group(2))) if match else None
+    parent = counted(match.group(2)) if match else None
+    return (match.group(1), parent) if match and parent is not None else None
 
 
 def is_below(pid: int, top: int, parents: Mapping[int, int]) -> bool | None:

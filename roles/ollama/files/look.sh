@@ -25,6 +25,9 @@ set -u
 # Without root some of this cannot be read, and would look as if it were not there
 [ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
 
+# A line from elsewhere ends a line of ours, and never begins one: Python ends a line at each of these signs
+plain() { LC_ALL=C tr '\001-\037\177' '?' | LC_ALL=C sed 's/\xc2\x85/?/g; s/\xe2\x80[\xa8\xa9]/?/g'; }
+
 store=$1
 mount=$2
 shift 2
@@ -55,25 +58,25 @@ ip -4 route show 2>/dev/null | sed 's/^/route /'
 echo "store $store"
 cd "$store" || exit 1
 
-# What follows was written by the server or whoever can write to its store: it may not make lines of its own
-tell() { printf '%s %s\n' "$1" "$(printf %s "$2" | LC_ALL=C tr '[:cntrl:]' '?')"; }
-is_file() { [ -f "$1" ] && ! [ -L "$1" ]; }
+# What follows the server could write, and a link leads no further than it could read
+tell() { printf '%s %s\n' "$1" "$(printf %s "$2" | plain)"; }
+server=$(stat -c '--reuid %u --regid %g' .)
+as_server() { setpriv $server --clear-groups -- "$@" 2>/dev/null; }
 for entry in * .[!.]* ..?*; do
   if [ -e "$entry" ] || [ -L "$entry" ]; then tell entry "$entry"; fi
 done
 for name in models models/blobs models/manifests .ollama .ollama/id_ed25519 .ollama/id_ed25519.pub; do
   if [ -L "$name" ]; then echo "link $name"; elif [ -e "$name" ]; then echo "owner $(stat -c %u:%g "$name") $name"; fi
 done
-if is_file .alchemorsel-migrated; then tell migrated "$(head -n 1 .alchemorsel-migrated)"; fi
-if [ -L .ollama ] || [ -L models ] || [ -L models/manifests ]; then exit 0; fi
-if is_file .ollama/id_ed25519; then
-  sum=$(sha256sum <.ollama/id_ed25519)
-  echo "identity $(stat -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"
-fi
-if is_file .ollama/id_ed25519.pub; then tell key "$(head -n 1 .ollama/id_ed25519.pub)"; fi
+migrated=$(as_server head -n 1 .alchemorsel-migrated)
+if [ -n "$migrated" ]; then tell migrated "$migrated"; fi
+sum=$(as_server sha256sum .ollama/id_ed25519)
+if [ -n "$sum" ]; then echo "identity $(as_server stat -L -c %a:%u:%g .ollama/id_ed25519):${sum%% *}"; fi
+key=$(as_server head -n 1 .ollama/id_ed25519.pub)
+if [ -n "$key" ]; then tell key "$key"; fi
 cd models/manifests 2>/dev/null || exit 0
-models=$(LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*' -exec awk '
-  function tell() { if (name != "") printf "model %.0f %s %s\n", total, weights, name }
+models=$(find . -mindepth 4 -maxdepth 4 -type f -exec env LC_ALL=C awk '
+  function tell() { gsub(/[^ -~]/, "?", name); if (name != "") printf "model %.0f %s %s\n", total, weights, name }
   FNR == 1 { tell(); name = substr(FILENAME, 3); total = 0; weights = "-" }
   {
     rest = $0
@@ -90,7 +93,7 @@ models=$(LC_ALL=C find . -mindepth 4 -maxdepth 4 -type f ! -path '*[[:cntrl:]]*'
   }
   END { tell() }' {} +)
 [ -n "$models" ] || exit 0
-echo "$models"
+printf '%s\n' "$models"
 # Without Python, or by one that cannot, contexts are not counted
-echo "$models" | python3 -I -c "${SHAPES:-}" ../blobs 2>/dev/null
+printf '%s\n' "$models" | as_server python3 -I -c "${SHAPES:-}" ../blobs 2>/dev/null
 exit 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role ollama's look at a host says of a store, into which the server's user can write what it likes."""
+"""What the role ollama sees of a store whose owner, the server, has written there whatever it can."""
 
 from __future__ import annotations
 
@@ -13,21 +13,34 @@ from hashlib import sha256
 
 import pytest
 
+#: All at which Python ends a line, and with it Ansible
+ENDS = ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+FORGED = [
+    "store /etc/systemd/system",
+    "identity 600:1000:1000:x",
+    "mounted /srv",
+    "entry x",
+    "migrated /root/.ollama",
+    "route 0.0.0.0/1",
+]
+
 
 @pytest.fixture
 def look(tmp_path, request):
-    """The script on a store, as root as far as it asks."""
-    (tmp_path / "bin").mkdir()
-    whoami = tmp_path / "bin/id"
-    whoami.write_text("#!/bin/sh\necho 0\n")
-    whoami.chmod(0o755)
+    """Return the lines of the script about a store, as root would see it; the privileges of the server are those of the test."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    scripts = {"id": "echo 0", "setpriv": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"', "ip": "true"}
+    for name, text in scripts.items():
+        (commands / name).write_text(f"#!/bin/sh\n{text}\n")
+        (commands / name).chmod(0o755)
     script = (request.config.rootpath / "roles/ollama/files/look.sh").read_text()
+    environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"}
 
     def lines(store):
-        environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
         command = ["/bin/sh", "-c", script, "look", str(store), ""]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
-        return [line for line in done.stdout.splitlines() if not line.startswith("route ")]
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
+        return done.stdout.decode("utf-8", "surrogateescape").splitlines()
 
     return lines
 
@@ -78,7 +91,7 @@ def test_neither_does_a_manifest_a_key_or_a_record(look, store):
     (store / ".alchemorsel-migrated").write_text("a\\nstore \\0057etc\nstore /etc\n")
     found = look(store)
     assert [line for line in found if line.startswith("store")] == [f"store {store}"]
-    assert len([line for line in found if line.startswith("model ")]) == 1
+    assert "model 0 - h/n/x?store etc/latest" in found
 
 
 @pytest.mark.parametrize(
@@ -90,7 +103,22 @@ def test_a_link_is_named_and_not_followed(look, store, tmp_path, name):
     place.symlink_to(tmp_path / "elsewhere")
     found = look(store)
     assert f"link {name}" in found
-    followed = {".ollama": "identity", "models": "model", "models/manifests": "model"}.get(
-        name, "key" if name.endswith(".pub") else "identity"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_name_and_no_file_of_the_server_begins_a_line(look, store, end):
+    right = look(store)
+    for forged in FORGED:
+        store.joinpath(f"x{end}{forged.replace('/', '_')}").write_text("")
+        place = store / "models/manifests" / f"x{end}{forged}/a/b/c"
+        while len(place.relative_to(store / "models/manifests").parts) > 4:
+            place = place.parent
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("{}")
+    store.joinpath(".alchemorsel-migrated").write_text(f"x{end}{FORGED[0]}\n")
+    store.joinpath(".ollama/id_ed25519.pub").write_text(f"x{end}{FORGED[1]}\n")
+    told = [line for line in look(store) if line not in right]
+    assert told and all(
+        line.startswith(("entry x", "entry .alchemorsel-migrated", "model ", "migrated x", "key x")) for line in told
     )
-    assert not [line for line in found if line.startswith(f"{followed} ")]
+    assert f"store {store}" in right and not [line for line in told if line in FORGED]
