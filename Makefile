@@ -80,7 +80,7 @@ check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
-docs: venv ## Write the made parts: README of each role, docs/hardening.md, health.md, docker.md, gpu.md
+docs: venv ## Write the made parts: README of each role, SECURITY.md, docs/hardening.md, health.md, docker.md, gpu.md
 	python tools/docs.py
 format: venv ## Format the Python files
 	ruff format .

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the documentation that repeats data: each role's README, and the made parts of docs/hardening.md, health.md, gpu.md and docker.md.
+"""Make the documentation that repeats data: each role's README, and the made parts of SECURITY.md, docs/hardening.md, health.md, gpu.md, docker.md.
 
     python tools/docs.py            write what differs
     python tools/docs.py --check    change nothing, end with 1 if anything differs
 
-Only the part between the two markers is made; what stands below the second one is written by hand and kept.
+Only the part between the two markers is made; what stands above the first and below the second one is written by hand and kept.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ GPU_PAGE = Path("tools/gpu_page.py")
 CIS = Path("roles/docker/vars/main/cis.yml")
 DAEMON_KEYS = Path("plugins/module_utils/_daemon_keys.py")
 DOCKER = Path("docs/docker.md")
+SECURITY = Path("SECURITY.md")
+SECURITY_PAGE = Path("tools/security_page.py")
 
 
 def main() -> int:
@@ -52,14 +54,16 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
     yield GPU, runpy.run_path(str(GPU_PAGE))["gpu_page"]()
     yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
+    yield SECURITY, runpy.run_path(str(SECURITY_PAGE))["security_page"]()
     yield DOCKER, docker_page(yaml.safe_load(CIS.read_text())["_docker_cis"], runpy.run_path(str(DAEMON_KEYS)))
 
 
 def update(path: Path, made: str, check: bool) -> bool:
     """Put `made` into the document, unless `check`; return whether it differed."""
     old = path.read_text() if path.exists() else ""
-    kept = old.partition(END)[2] or "\n"
-    new = f"{BEGIN}\n{made.rstrip()}\n\n{END}{kept}"
+    above = old.partition(BEGIN)[0] if BEGIN in old else ""
+    below = old.partition(END)[2] or "\n"
+    new = f"{above}{BEGIN}\n{made.rstrip()}\n\n{END}{below}"
     if new != old and not check:
         path.parent.mkdir(exist_ok=True)
         path.write_text(new)
