@@ -80,7 +80,7 @@ check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
-docs: venv ## Write the made parts: README of each role, docs/hardening.md, health.md, docker.md, gpu.md
+docs: venv ## Write the made parts: README of each role, SECURITY.md, docs/hardening.md, health.md, docker.md, gpu.md
 	python tools/docs.py
 format: venv ## Format the Python files
 	ruff format .
@@ -118,7 +118,7 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 ##@ Benchmarks
 
 .PHONY: bench
-bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quiet machine)
+bench: venv ## Measure in pairs, write docs/benchmarks.md with its curves (40 minutes; on a quiet machine)
 	python -m tests.bench $(BENCH_ARGS)
 
 ##@ Lab

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the documentation that repeats data: each role's README, and the made parts of docs/hardening.md, health.md, gpu.md and docker.md.
+"""Make the documentation that repeats data: each role's README, and the made parts of SECURITY.md, docs/hardening.md, health.md, gpu.md, docker.md.
 
     python tools/docs.py            write what differs
     python tools/docs.py --check    change nothing, end with 1 if anything differs
 
-Only the part between the two markers is made; what stands below the second one is written by hand and kept.
+Only the part between the two markers is made; what stands above the first and below the second one is written by hand and kept.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import yaml
 BEGIN = "<!-- Made by `make docs`; edit what follows the end mark, not this part. -->"
 END = "<!-- End of the made part. -->"
 RULES = Path("roles/ollama/vars/hardening.yml")
+CHECKS = Path("roles/ollama/vars/hardening_checks.yml")
 HARDENING = Path("docs/hardening.md")
 VERDICTS = Path("plugins/module_utils/_verdicts.py")
 FAULTS = Path("tests/unit/fixtures/health_faults.json")
@@ -33,6 +34,8 @@ GPU_PAGE = Path("tools/gpu_page.py")
 CIS = Path("roles/docker/vars/main/cis.yml")
 DAEMON_KEYS = Path("plugins/module_utils/_daemon_keys.py")
 DOCKER = Path("docs/docker.md")
+SECURITY = Path("SECURITY.md")
+SECURITY_PAGE = Path("tools/security_page.py")
 
 
 def main() -> int:
@@ -49,17 +52,20 @@ def documents() -> Iterator[tuple[Path, str]]:
     for spec in sorted(Path("roles").glob("*/meta/argument_specs.yml")):
         yield spec.parent.parent / "README.md", role_readme(spec.parent.parent)
     if RULES.exists():
-        yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"])
+        checks = yaml.safe_load(CHECKS.read_text())["ollama_hardening_checks"]
+        yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"], checks)
     yield GPU, runpy.run_path(str(GPU_PAGE))["gpu_page"]()
     yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
+    yield SECURITY, runpy.run_path(str(SECURITY_PAGE))["security_page"]()
     yield DOCKER, docker_page(yaml.safe_load(CIS.read_text())["_docker_cis"], runpy.run_path(str(DAEMON_KEYS)))
 
 
 def update(path: Path, made: str, check: bool) -> bool:
     """Put `made` into the document, unless `check`; return whether it differed."""
     old = path.read_text() if path.exists() else ""
-    kept = old.partition(END)[2] or "\n"
-    new = f"{BEGIN}\n{made.rstrip()}\n\n{END}{kept}"
+    above = old.partition(BEGIN)[0] if BEGIN in old else ""
+    below = old.partition(END)[2] or "\n"
+    new = f"{above}{BEGIN}\n{made.rstrip()}\n\n{END}{below}"
     if new != old and not check:
         path.parent.mkdir(exist_ok=True)
         path.write_text(new)
@@ -117,8 +123,9 @@ def option_row(name: str, option: dict[str, Any]) -> str:
     return f"| `{name}` | {kind} | {default} | {cell(meaning)} |"
 
 
-def hardening_page(rules: list[dict[str, Any]]) -> str:
+def hardening_page(rules: list[dict[str, Any]], checks: list[dict[str, Any]]) -> str:
     """Return the made part of docs/hardening.md."""
+    by_hand = {check["id"]: check for check in checks}
     lines = [
         "# The hardening score card",
         "",
@@ -131,17 +138,35 @@ def hardening_page(rules: list[dict[str, Any]]) -> str:
     for rule in rules:
         wanted = code(rule["wanted"]) if rule.get("counted", True) else "shown, not counted"
         lines.append(f"| {rule['id']} | {cell(rule['title'])} | {rule['cis']} | {wanted} | {cell(rule['remedy'])} |")
-    lines += ["", "## The expressions", "", "A wanted value of `[]` means that the expression lists the offenders.", ""]
+    lines += [
+        "",
+        "## Each point on your own host",
+        "",
+        "The command prints what the container `ollama` has, and ends with 0, where the point holds; else it prints nothing and ends with 1 (of the last",
+        "one, which could show a secret, nothing is printed in either case). Leave out what stands behind `|` to see what is there. It wants root or",
+        "the group `docker`. `molecule/default` runs these commands as they stand here, also on containers without any protection. Below each",
+        "stands the expression that the score card uses, which judges more closely; where it must be `[]`, it lists the offenders.",
+        "",
+    ]
     for rule in rules:
-        lines += [
-            f"{rule['id']}. {rule['title']}",
-            "",
-            "    ```text",
-            f"    {rule['expression'].strip()}",
-            "    ```",
-            "",
-        ]
+        lines += point_by_hand(rule, by_hand[rule["id"]] if rule.get("counted", True) else None)
     return "\n".join(lines)
+
+
+def point_by_hand(rule: dict[str, Any], check: dict[str, Any] | None) -> Iterator[str]:
+    """Yield the section of one rule; one that is not counted has no command."""
+    yield f"### {rule['id']}. {rule['title']}"
+    yield ""
+    if check:
+        yield from (f"**Cost:** {sentence(check['costs'])}", "", "```console", check_command(check), "```", "")
+    yield from ("```text", rule["expression"].strip(), "```", "")
+
+
+def check_command(check: dict[str, Any]) -> str:
+    """Return the command that tells by hand whether a point holds."""
+    options = ("-Ex" if "holds" in check else "-Ev") + ("q" if check.get("quiet") else "")
+    pattern = check.get("holds", check.get("falls"))
+    return f"docker inspect --format '{{{{json {check['look']}}}}}' ollama | grep {options} '{pattern}'"
 
 
 def health_page(verdicts: Iterable[Any], faults: dict[str, dict[str, str]]) -> str:
