@@ -13,9 +13,14 @@ from .figures import Line, NotRun, spread
 RECORD = "docs/benchmarks/runs.json"
 #: A ratio may be so much worse than the committed one, by the middle of the runs; what is beyond is no accident of the machine.
 TOLERANCE = 0.25
+#: Seconds; where both sides are quicker, their ratio says more of the machine's moment than of the code.
+SHORT = 0.5
 #: A fitted exponent may be so much larger.
 STEEPER = 0.2
-TEXT = f"Compared with the earlier run: a ratio may be {TOLERANCE:.0%} worse, by the middle of its runs, and a fitted exponent {STEEPER:g} larger."
+TEXT = (
+    f"Compared with the earlier run: a ratio may be {TOLERANCE:.0%} worse, by the middle of its runs, and a fitted exponent {STEEPER:g} larger; "
+    f"what takes less than {SHORT:g} s on both sides is not compared."
+)
 
 
 def committed() -> str:
@@ -43,6 +48,8 @@ def regressions(before: Iterable[Line | NotRun], now: Iterable[Line | NotRun]) -
 
 def worse_ratio(line: Line, earlier: Line) -> list[str]:
     """Return a sentence if the ratio is worse than before beyond the tolerance."""
+    if line.unit == "s" and max(spread(line.ours).middle, spread(line.other).middle) < SHORT:
+        return []
     new, old = spread(line.ratios).middle, spread(earlier.ratios).middle
     bound = old / (1 + TOLERANCE) if line.faster else old * (1 + TOLERANCE)
     if (new >= bound) if line.faster else (new <= bound):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.bench import plot
 from tests.bench.figures import Line, NotRun, Spread, at_least, at_most, exponent, in_turns, spread
-from tests.bench.guard import committed, regressions
+from tests.bench.guard import SHORT, committed, regressions
 from tests.bench.plot import svg
 from tests.bench.record import Run, dumped, loaded, merged
 from tests.bench.table import Part, as_csv, page, show, table
@@ -211,6 +211,10 @@ def ratio(middle, *, case="pull-a", what="A", faster=False):
         (ratio(10.0, faster=True), ratio(8.0, faster=True), None),
         (ratio(10.0, faster=True), ratio(7.9, faster=True), "A: found 7.90, before 10.00, wanted at least 8.00"),
         (ratio(10.0, faster=True), ratio(99.0, faster=True), None),
+        # Too quick to tell
+        (ratio(1.0), Line("pull-a", "A", "s", (0.4,), (0.1,)), None),
+        (ratio(1.0), Line("pull-a", "A", "s", (0.6,), (0.1,)), "A: found 6.00"),
+        (ratio(1.0), Line("pull-a", "A", "MB", (0.4,), (0.1,)), "A: found 4.00"),
         # Other sizes, another case, or seconds alone are not compared
         (ratio(1.0), ratio(9.0, what="A with more"), None),
         (ratio(1.0), ratio(9.0, case="pull-b"), None),
@@ -241,4 +245,5 @@ def test_the_committed_record_can_be_compared_with():
     lines = [line for run in runs for found in run.cases.values() for line in found]
     assert regressions(lines, lines) == []
     worse = [replace(line, ours=tuple(2 * figure for figure in line.ours)) for line in lines if isinstance(line, Line)]
-    assert len(regressions(lines, worse)) == len([line for line in worse if line.other])
+    long = [line for line in worse if line.other and max(spread(line.ours).middle, spread(line.other).middle) >= SHORT]
+    assert len(long) > 5 and len(regressions(lines, worse)) == len(long)
