@@ -58,8 +58,9 @@ for entry in * .[!.]* ..?*; do
   if [ -e "$entry" ] || [ -L "$entry" ]; then echo "entry $(printf %s "$entry" | plain)"; fi
 done
 # From here on a link leads no further than the server itself could read
-server=$(stat -c '--reuid %u --regid %g' .)
-as_server() { setpriv $server --clear-groups -- "$@" 2>/dev/null; }
+uid=$(stat -c %u .)
+gid=$(stat -c %g .)
+as_server() { setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@" 2>/dev/null; }
 migrated=$(as_server head -n 1 .alchemorsel-migrated | tr -d '\n' | plain)
 if [ -n "$migrated" ]; then echo "migrated $migrated"; fi
 sum=$(as_server sha256sum .ollama/id_ed25519)
