@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import LibraryMissing, OllamaError
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._masked import hidden_in
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import STATES
 
 if TYPE_CHECKING:
@@ -165,6 +166,13 @@ def fail(module: AnsibleModule, error: OllamaError, **result: Any) -> NoReturn:
 
     :param result: what the module has to tell besides, such as the actions done so far
     """
+    # Ansible shows the options of a module that fails. An address with a password is refused, and shown all the same
+    for address in (
+        module.params.get("url"),
+        module.params.get("registry_mirror"),
+        *(module.params.get("insecure_registries") or []),
+    ):
+        module.no_log_values.update(hidden_in(address or ""))
     if isinstance(error, LibraryMissing):
         module.fail_json(
             msg=missing_required_lib(error.library), exception=error.trace, error_kind=error.kind, **result

@@ -24,6 +24,13 @@ def has_secret(text: str) -> bool:
     return bool(_CREDENTIALS.search(text))
 
 
+def hidden_in(address: str) -> list[str]:
+    """Return what of an address may be a secret: user and password, and what follows ``?`` or ``#``."""
+    place, _mark, behind = address.replace("#", "?").partition("?")
+    user = place.rpartition("@")[0].rpartition("://")[2]
+    return [text for text in (user, behind) if text]
+
+
 def masked_value(value: Any) -> Any:
     """Return a value of JSON whose texts are :func:`masked`, at every depth."""
     if isinstance(value, str):

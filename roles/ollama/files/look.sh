@@ -60,8 +60,9 @@ cd "$store" || exit 1
 
 # What follows the server could write, and a link leads no further than it could read
 tell() { printf '%s %s\n' "$1" "$(printf %s "$2" | plain)"; }
-server=$(stat -c '--reuid %u --regid %g' .)
-as_server() { setpriv $server --clear-groups -- "$@" 2>/dev/null; }
+uid=$(stat -c %u .)
+gid=$(stat -c %g .)
+as_server() { setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@" 2>/dev/null; }
 for entry in * .[!.]* ..?*; do
   if [ -e "$entry" ] || [ -L "$entry" ]; then tell entry "$entry"; fi
 done

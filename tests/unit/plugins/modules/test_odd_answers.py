@@ -152,6 +152,15 @@ def test_secrets_in_an_address_are_not_shown(url):
     assert "host" in caught.value.message or "[::1" in caught.value.message
 
 
+@pytest.mark.parametrize("url", ["http://user:sekret@127.0.0.1:1", "127.0.0.1:1?key=sekret", "user:sekret@127.0.0.1:1"])
+@pytest.mark.parametrize("module", ["names", "info", "any"])
+def test_secrets_in_an_address_are_not_shown_among_the_options(run_module, module, url):
+    which, options = MODULES[module]
+    result = run_module(which, {"url": url, **options})
+    assert result["failed"] and "sekret" not in json.dumps(result)
+    assert "127.0.0.1:1" in result["invocation"]["module_args"]["url"]
+
+
 @pytest.mark.parametrize("key", ["sekret\n", "sek\tret", "sekr\u20act"])
 @pytest.mark.parametrize("module", ["names", "info", "any"])
 def test_a_key_that_cannot_be_sent_is_not_shown(run_module, answering, module, key):
