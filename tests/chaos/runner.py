@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One case from its beginning to its verdict."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Collection
+from dataclasses import replace
+
+from .case import Case, Result, Unexpected
+from .site import BASE, Site
+from .verdict import Run, Seen, broken, strangers
+
+#: seconds in which the models are to be served again without any run, once the fault is over
+PATIENCE = 25.0
+
+
+def play_case(site: Site, case: Case) -> Result:
+    """Make the fault happen, run again, and again, and judge; the site is then as it was."""
+    site.begin(case.name)
+    before = site.before
+    if complaints := unfit(before):
+        raise SystemExit(f"{case.name} cannot begin, the host is not as it should be: {'; '.join(complaints)}")
+    problems: list[str] = []
+    try:
+        case.strike(site)
+    except Unexpected as error:
+        problems.append(str(error))
+    except (RuntimeError, OSError) as error:
+        problems.append(f"the case itself failed: {error}")
+        traceback.print_exc()
+    site.registry.heal()
+    over = time.monotonic()
+    served = site.serving(before, PATIENCE)
+    recovery = site.repeat()
+    recovered = time.monotonic() - over
+    again = site.repeat()
+    problems += broken(without(before, site.may_go), site.look(), again, recovery, site.may_change)
+    site.tidy()
+    if unfit(site.look()) or strangers(before, site.look()):
+        problems += mended(site)
+    return Result(case.name, tuple(problems), served, recovered, site.seed)
+
+
+def without(seen: Seen, gone: Collection[str]) -> Seen:
+    """Return what was seen without some of its containers."""
+    return replace(
+        seen, containers={name: state for name, state in (seen.containers or {}).items() if name not in gone}
+    )
+
+
+def unfit(seen: Seen) -> list[str]:
+    """Return why no case can begin on what was seen."""
+    if seen.models is None:
+        return ["no server answers"]
+    return [*(f"{name} is not served" for name in BASE if name not in seen.models), *seen.damage, *seen.left]
+
+
+def mended(site: Site) -> list[str]:
+    """Bring the host back to its beginning after a case that did not; return what a whole run could not mend."""
+    run: Run = site.run("site")
+    site.prepare()
+    return [] if run.status == 0 and not unfit(site.look()) else ["and a run of site.yml did not mend it"]
