@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import machine
@@ -42,7 +43,14 @@ def main(argv: list[str]) -> int:
         "--as-is", action="store_true", help="the lab is up and site.yml has run: begin at once, and keep it"
     )
     parser.add_argument("--list", action="store_true", help="name the cases and play none")
+    parser.add_argument(
+        "--page", action="store_true", help="make the page anew from the rounds that were played, and play none"
+    )
     options = parser.parse_args(argv)
+    out = options.out or Path(".build/chaos" if options.quick else "docs")
+    if options.page:
+        write(out, played(out))
+        return 0
     chosen = [cases[name] for name in options.only or cases if options.only or not options.quick or cases[name].quick]
     if options.list:
         print("\n".join(f"{case.name}: given that {case.given}; {case.fault}; {case.expected}" for case in chosen))
@@ -54,13 +62,13 @@ def main(argv: list[str]) -> int:
     if not about["Server"].startswith("stand-in"):
         chosen = [case for case in chosen if not case.standin]
     results: list[Result] = []
+    before = played(out)
     try:
         for case in chosen:
             results.append(told(site, case))
+            about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes, with the lab"
+            write(out, merged(before, Round(about, tuple(results))))
     finally:
-        about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes, with the lab"
-        if results:
-            write(options.out or Path(".build/chaos" if options.quick else "docs"), Round(about, tuple(results)))
         if not options.keep and not options.as_is:
             lab("down")
     failed = sum(bool(result.problems) for result in results)
@@ -108,12 +116,16 @@ def server(site: Site) -> str:
     return f"{kind}, Ollama {version}"
 
 
-def write(out: Path, latest: Round) -> None:
-    """Write the page of this round and of the cases of earlier ones that it has not played again."""
+def played(out: Path) -> list[Round]:
+    """Return the rounds that were played before."""
     record = out / "chaos" / "runs.json"
-    record.parent.mkdir(parents=True, exist_ok=True)
-    rounds = merged(loaded(record.read_text(encoding="utf-8")) if record.exists() else [], latest)
-    record.write_text(dumped(rounds), encoding="utf-8")
+    return loaded(record.read_text(encoding="utf-8")) if record.exists() else []
+
+
+def write(out: Path, rounds: Sequence[Round]) -> None:
+    """Write the rounds and the page that is made of them."""
+    (out / "chaos").mkdir(parents=True, exist_ok=True)
+    (out / "chaos" / "runs.json").write_text(dumped(rounds), encoding="utf-8")
     (out / "chaos.md").write_text(page(rounds, GROUPS), encoding="utf-8")
 
 

@@ -28,9 +28,11 @@ class Play:
 
     :param book: path of the playbook, from the root of the checkout
     :param variables: extra variables
+    :param log: file for the output
     """
 
-    def __init__(self, host: str, book: str, variables: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(self, host: str, book: str, variables: Mapping[str, Any], log: Path | None = None) -> None:
+        self.log = log
         self.folder = tempfile.TemporaryDirectory(prefix="alchemorsel-chaos-")
         self.report = Path(self.folder.name) / "report.json"
         self.lines: list[str] = []
@@ -39,7 +41,7 @@ class Play:
         self.process = subprocess.Popen(
             ["ansible-playbook", "-i", "inventories/lab", "--limit", host, "-e", json.dumps(variables), book],
             cwd=ROOT,
-            env={**os.environ, **environment, **self._reporting()},
+            env={**os.environ, **self._reporting()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -111,6 +113,9 @@ class Play:
                 task for tasks in json.loads(self.report.read_text())["changed_tasks"].values() for task in tasks
             ]
         self.folder.cleanup()
+        if self.log:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text("".join(self.lines), encoding="utf-8")
         return Run(status, tuple(changed), "".join(self.lines), took)
 
 

@@ -21,9 +21,9 @@ PATIENCE = 25.0
 def play_case(site: Site, case: Case) -> Result:
     """Make the fault happen, run again, and again, and judge; the site is then as it was."""
     site.begin(case.name)
-    before = site.before
-    if complaints := unfit(before):
-        raise SystemExit(f"{case.name} cannot begin, the host is not as it should be: {'; '.join(complaints)}")
+    if unfit(site.before) and mended(site):
+        raise SystemExit(f"{case.name} cannot begin, the host is not as it should be: {'; '.join(unfit(site.look()))}")
+    before = site.before = site.look()
     problems: list[str] = []
     try:
         case.strike(site)

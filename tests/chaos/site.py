@@ -32,6 +32,8 @@ FOLDERS = (
     "/var/lib/alchemorsel-ollama",
 )
 BASE = tuple(f"{SOURCE}/library/{name}:latest" for name in ("tiny-a", "tiny-b", "tiny-bert"))
+#: the output of all runs
+LOGS = ROOT / ".build" / "chaos" / "log"
 MIB = 1 << 20
 BOOKS = {
     "models": "playbooks/update_models.yml",
@@ -54,6 +56,16 @@ docker image inspect "$1" >/dev/null 2>&1 && exit
 docker create --name chaos-seed "$(docker inspect --format '{{ .Image }}' ollama)" >/dev/null
 docker commit --change 'LABEL alchemorsel.chaos=second' chaos-seed "$1" >/dev/null
 docker rm chaos-seed >/dev/null
+"""
+
+# A module is what the shell of a become has started, or a file that was sent to the host
+KILL_MODULE = """
+pids=$(pgrep --full '[A]nsiballZ_|[a]sync_wrapper' || true)
+for shell in $(pgrep --full '^/bin/sh -c echo BECOME-SUCCESS' || true); do
+  pids="$pids $(pgrep --parent "$shell" || true)"
+done
+echo $pids
+kill -9 $pids
 """
 
 # Puts a model into the registry's store: its weights are a small model's, then a text, then nothing up to the size.
@@ -99,6 +111,7 @@ class Site:
 
     def begin(self, case: str) -> None:
         """Forget the case before; what is random depends on seed and name of the case alone."""
+        self.count = 0
         self.case, self.random = case, random.Random(f"{self.seed} {case}")
         self.may_change.clear()
         self.published.clear()
@@ -113,7 +126,9 @@ class Site:
         """Start a run, which will be the one to be repeated after the fault."""
         self.last = (book, variables)
         image = {"ollama_image": self.current} if self.current else {}
-        return Play(self.name, BOOKS[book], {"ollama_models_list": models(), **LIMITS, **image, **variables}, {})
+        self.count += 1
+        log = LOGS / f"{self.case or 'ready'}-{self.count}-{book}.log"
+        return Play(self.name, BOOKS[book], {"ollama_models_list": models(), **LIMITS, **image, **variables}, log)
 
     def run(self, book: str, **variables: Any) -> Run:
         """Run a playbook to its end."""
@@ -229,15 +244,14 @@ class Site:
         finally:
             undo()
 
-    def kill_module(self, name: str) -> None:
-        """Kill the processes of a module on the host."""
-        found = self.host.sh('pkill --signal KILL --echo --full "$1" || true', f"[A]nsiballZ_{name}|[a]nsible.*{name}")
-        if not found.strip():
-            raise Unexpected(f"there was no process of {name} on the host: {self.host.sh('ps -ef | tail -20')}")
+    def kill_module(self) -> None:
+        """Kill the processes of the module that is at work on the host, whoever started it."""
+        if not self.host.sh(KILL_MODULE).strip():
+            raise Unexpected(f"there was no module at work on the host: {self.host.sh('ps -ef | tail -20')}")
 
     def quiet(self, seconds: float = 60) -> None:
         """Wait until nothing that a killed run has started is at work on the host."""
-        script = "while pgrep --full --uid ops 'sudo|python' >/dev/null; do sleep 0.5; done"
+        script = "while pgrep --full '^/bin/sh -c echo BECOME-SUCCESS|[A]nsiballZ_' >/dev/null; do sleep 0.5; done"
         self.host.sh(script, timeout=seconds)
 
     def new_host(self) -> None:

@@ -74,10 +74,11 @@ def strangers(before: Seen, after: Seen) -> list[str]:
     ]
 
 
-def last_words(output: str, words: int = 400) -> str:
-    """Return the end of the last failure that a playbook printed."""
-    lines = [line for line in output.splitlines() if line.startswith(("fatal:", "[ERROR]", "ERROR", "failed:"))]
-    return (lines[-1] if lines else output.strip().replace("\n", " "))[-words:]
+def last_words(output: str, words: int = 700) -> str:
+    """Return the last failure that a playbook printed, or the end of what it said."""
+    text = output.partition("PLAY RECAP")[0]
+    begins = max(text.rfind("fatal: "), text.rfind("failed: "), 0)
+    return " ".join(text[begins:].split())[:words] if begins else " ".join(text.split())[-words:]
 
 
 def seen(data: Mapping[str, Any]) -> Seen:

@@ -32,7 +32,7 @@ class Killed:
     task: str
     number: signal.Signals
     after: float = 0.0
-    module: str = ""
+    module: bool = False
     upgrade: bool = False
     then: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Killed:
         play.reach(rf"TASK \[.*{self.task}\]")
         site.moment(self.after)
         if self.module:
-            site.kill_module(self.module)
+            site.kill_module()
         if play.kill(self.number).status == 0:
             raise Unexpected("the run had ended before it was killed")
         if self.then:
@@ -76,7 +76,7 @@ class MidPull:
             site.registry.heal()
             expect(play.end(), "any")
         elif self.how == "module":
-            site.kill_module("ollama_model")
+            site.kill_module()
             site.registry.heal()
             expect(play.end(), "failing")
         else:
@@ -116,7 +116,7 @@ def daemon_change(site: Site) -> None:
     site.host.sh("cp -p /etc/docker/daemon.json /root/daemon.json")
     site.later.callback(site.host.sh, "mv /root/daemon.json /etc/docker/daemon.json; systemctl reload docker")
     change = {"docker_daemon_config": {"labels": ["chaos=1"]}}
-    Killed("engine", "Change daemon.json", KILL, 1.0, "daemon_config", variables=change)(site)
+    Killed("engine", "Change daemon.json", KILL, 1.0, True, variables=change)(site)
 
 
 def first_run(site: Site) -> None:
@@ -147,7 +147,7 @@ def pull(name: str, fault: str, expected: str, strike: MidPull, **more: Any) -> 
     return Case(name, given, fault, expected, strike, **more)
 
 
-def upgrade(name: str, task: str, number: signal.Signals, after: float, module: str = "") -> Case:
+def upgrade(name: str, task: str, number: signal.Signals, after: float, module: bool = False) -> Case:
     """Return a case of an upgrade that is ended in a task."""
     who = "Ansible and its module on the host get" if module else "Ansible gets"
     fault = f"{who} {number.name.removeprefix('SIG')} in the task {task!r}"
@@ -178,7 +178,7 @@ CASES = (
     ),
     upgrade("upgrade-kill-trial", "Start the canary and see it stay", KILL, 1.5),
     upgrade("upgrade-term-trial", "Read what the canary sees", TERM, 0.2),
-    upgrade("upgrade-kill-exchange", "Exchange the container", KILL, 1.5, "container_exchange"),
+    upgrade("upgrade-kill-exchange", "Exchange the container", KILL, 1.5, True),
     upgrade("upgrade-term-exchange", "Exchange the container", TERM, 1.5),
     upgrade("upgrade-kill-finish", "Remove the old container", KILL, 0.2),
     Case(
@@ -186,7 +186,7 @@ CASES = (
         "an earlier image is kept",
         "Ansible and its module on the host get KILL in the exchange of a rollback",
         "is gone; site.yml makes it good",
-        Killed("rollback", "Exchange the container", KILL, 1.0, "container_exchange", then="server"),
+        Killed("rollback", "Exchange the container", KILL, 1.0, True, then="server"),
     ),
     Case(
         "rollback-term",

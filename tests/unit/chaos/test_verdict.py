@@ -91,5 +91,8 @@ def test_an_end_that_was_expected_is_none():
 
 
 def test_the_last_failure_is_what_is_repeated():
-    assert last_words("fatal: one\nok\nfatal: two\nPLAY RECAP\n") == "fatal: two"
-    assert last_words("killed\n") == "killed"
+    assert (
+        last_words("fatal: one\nok\nfatal: two =>\n  msg: no disk\n\nPLAY RECAP *\nfailed=1")
+        == "fatal: two => msg: no disk"
+    )
+    assert last_words("PLAY [a]\nkilled\n") == "PLAY [a] killed"
