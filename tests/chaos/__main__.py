@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         return 0
     about, began = machine.describe(), time.monotonic()
     about["Load average at the beginning"] = machine.load()
-    site = ready(options.seed, options.as_is)
+    site = ready(options.seed, options.as_is, not options.quick)
     about["Server"] = server(site)
     if not about["Server"].startswith("stand-in"):
         chosen = [case for case in chosen if not case.standin]
@@ -87,7 +87,7 @@ def told(site: Site, case: Case) -> Result:
     return result
 
 
-def ready(seed: int, as_is: bool) -> Site:
+def ready(seed: int, as_is: bool, upgrades: bool) -> Site:
     """Bring the lab up, make the host what site.yml makes of it, and have an image before on it, as after any upgrade."""
     site = Site(f"alab-{LAB_ID}", HOST, seed, lab_ca(LAB_ID), lambda: lab("up"))
     if not as_is:
@@ -95,7 +95,7 @@ def ready(seed: int, as_is: bool) -> Site:
         run = site.run("site")
         if run.status or unfit(site.look()):
             raise SystemExit(f"the host is not ready: {unfit(site.look())} {last_words(run.output, 2000)}")
-    site.prepare()
+    site.prepare(upgrades)
     return site
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from .machine import ROOT
 from .verdict import Run
 
-LIMIT = 600.0
+LIMIT = 400.0
 
 
 class Play:
@@ -89,12 +89,14 @@ class Play:
             hit(pid, number)
         return self.end()
 
-    def cut(self) -> int:
-        """End the connections to the host; return how many there were."""
-        clients = [pid for pid in below(self.process.pid) if is_client(command_line(pid))]
+    def cut(self, seconds: float = 20) -> None:
+        """End the connection to the host, as soon as there is one."""
+        deadline = time.monotonic() + seconds
+        while not (clients := [pid for pid in below(self.process.pid) if is_client(command_line(pid))]):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"there was no connection within {seconds} s")
         for pid in clients:
             hit(pid, signal.SIGKILL)
-        return len(clients)
 
     def end(self, seconds: float = LIMIT) -> Run:
         """Wait for the end and return what the run came to."""

@@ -9,6 +9,7 @@ Runs there: `python3 relay.py PORT TARGET_PORT REQUEST SECONDS PID`. REQUEST is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -59,9 +60,12 @@ def copy(source: socket.socket, target: socket.socket, seen: object = None) -> N
             if callable(seen):
                 seen(data)
     except OSError:
-        pass
+        return
     finally:
+        # A socket that is only closed stays open for as long as the other thread reads from it
         for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
             end.close()
 
 

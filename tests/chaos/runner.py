@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import traceback
 from collections.abc import Collection
@@ -22,14 +23,14 @@ def play_case(site: Site, case: Case) -> Result:
     """Make the fault happen, run again, and again, and judge; the site is then as it was."""
     site.begin(case.name)
     if unfit(site.before) and mended(site):
-        raise SystemExit(f"{case.name} cannot begin, the host is not as it should be: {'; '.join(unfit(site.look()))}")
-    before = site.before = site.look()
+        raise SystemExit(f"{case.name} cannot begin, the host is not as it should be: {'; '.join(unfit(site.before))}")
+    before = site.before
     problems: list[str] = []
     try:
         case.strike(site)
     except Unexpected as error:
         problems.append(str(error))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         problems.append(f"the case itself failed: {error}")
         traceback.print_exc()
     site.registry.heal()
@@ -40,7 +41,7 @@ def play_case(site: Site, case: Case) -> Result:
     again = site.repeat()
     problems += broken(without(before, site.may_go), site.look(), again, recovery, site.may_change)
     site.tidy()
-    if unfit(site.look()) or strangers(before, site.look()):
+    if unfit(site.before) or strangers(before, site.before):
         problems += mended(site)
     return Result(case.name, tuple(problems), served, recovered, site.seed)
 
@@ -63,4 +64,4 @@ def mended(site: Site) -> list[str]:
     """Bring the host back to its beginning after a case that did not; return what a whole run could not mend."""
     run: Run = site.run("site")
     site.prepare()
-    return [] if run.status == 0 and not unfit(site.look()) else ["and a run of site.yml did not mend it"]
+    return [] if run.status == 0 and not unfit(site.before) else ["and a run of site.yml did not mend it"]

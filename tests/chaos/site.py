@@ -42,8 +42,9 @@ BOOKS = {
     "server": "tests/chaos/plays/server.yml",
     "engine": "tests/chaos/plays/engine.yml",
 }
-#: so short that a case ends, so long that nothing that works is ended
+#: what the inventory would say: where the store is, and limits that are so short that a case ends
 LIMITS = {
+    "ollama_store_dir": "/var/lib/ollama",
     "ollama_models_retries": 1,
     "ollama_models_stall_timeout": 4,
     "ollama_start_timeout": 60,
@@ -107,6 +108,8 @@ class Site:
         #: what is undone when the verdict has been given
         self.later = ExitStack()
         self.current = self.first = ""
+        #: what there was when the case began, and what was seen last
+        self.before = self.seen = Seen(None, None)
         self.begin("")
 
     def begin(self, case: str) -> None:
@@ -116,9 +119,6 @@ class Site:
         self.may_change.clear()
         self.published.clear()
         self.may_go.clear()
-        if case:
-            self.current = self.image()
-            self.before = self.look()
 
     # --- runs of the product
 
@@ -143,7 +143,8 @@ class Site:
     def look(self) -> Seen:
         """Return what there is on the host."""
         code = (HERE / "look.py").read_text(encoding="utf-8")
-        return seen(json.loads(self.host.python(code, URL, STORE, *FOLDERS)))
+        self.seen = seen(json.loads(self.host.python(code, URL, STORE, *FOLDERS)))
+        return self.seen
 
     def serving(self, before: Seen, seconds: float) -> float | None:
         """Wait until all models of before are served; the seconds that it took, None if it took longer than given."""
@@ -154,24 +155,25 @@ class Site:
             time.sleep(0.5)
         return time.monotonic() - began
 
-    def image(self) -> str:
-        """Return the image that the container was made from, as it was declared."""
+    def image(self, container: str = "ollama") -> str:
+        """Return the image that a container was made from, as it was declared."""
         form = '{{ index .Config.Labels "alchemorsel.image" }}'
-        return self.host.run("docker", "inspect", "--format", form, "ollama").strip()
+        return self.host.run("docker", "inspect", "--format", form, container).strip()
 
     def other_image(self) -> str:
         """Return the one of two images that the container is not made from."""
         return SECOND if self.current != SECOND else self.first
 
-    def prepare(self) -> None:
-        """Have a second image on the host, which is a copy of the one that is declared, and one of them as the image before."""
+    def prepare(self, upgrades: bool = True) -> None:
+        """Take note of what there is, and have a copy of the image on the host, with one of the two as the image before."""
         self.current = self.image()
-        if self.current != SECOND:
-            self.first = self.current
-        self.host.sh(COPY_IMAGE, SECOND)
-        if "ollama-previous" not in (self.look().containers or {}):
+        self.first = self.image("ollama-previous") if self.current == SECOND else self.current
+        if upgrades:
+            self.host.sh(COPY_IMAGE, SECOND)
+        if upgrades and "ollama-previous" not in (self.look().containers or {}):
             expect(self.run("server", ollama_image=self.other_image()), "well")
         self.current = self.image()
+        self.before = self.look()
 
     def moment(self, most: float) -> None:
         """Wait a random while, the same for the same seed."""
@@ -268,12 +270,15 @@ class Site:
         """Remove what the case has published and what the server has of it."""
         self.later.close()
         self.registry.reset()
-        for name in (self.look().models or {}) if self.published else ():
-            if name in self.published or not name.startswith(SOURCE):
+        self.serving(self.before, 60)
+        for name in self.seen.models or {}:
+            if name in self.may_change or name in self.published:
                 self.request("DELETE", "/api/delete", {"model": name})
         for name in self.published:
             path = name.removeprefix(SOURCE).replace(":", "/")
             self.services.sh('rm -rf "$1"', f"/srv/models/manifests/registry.ollama.ai{path}")
+        self.current = self.image()
+        self.before = self.look()
 
 
 def models(*more: str | Mapping[str, Any], **options: Any) -> list[dict[str, Any]]:

@@ -93,7 +93,7 @@ SMALL_ENGINE = """
 docker stop ollama >/dev/null
 systemctl stop docker.socket docker
 mkdir /root/chaos-engine
-mount -t tmpfs -o size=2g tmpfs /root/chaos-engine
+mount -t tmpfs -o "size=$(($(du --summarize --block-size=1M /var/lib/docker | cut -f 1) * 3 / 2))m" tmpfs /root/chaos-engine
 cp -a /var/lib/docker/. /root/chaos-engine/
 mount --bind /root/chaos-engine /var/lib/docker
 umount --lazy /root/chaos-engine

@@ -81,7 +81,10 @@ def skewed(offset: str, ends: str) -> Callable[[Site], None]:
 
 
 SKEWED = """
-ldconfig -p | grep -q faketime || ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || apt-get -qq install --yes libfaketime >/dev/null
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || {
+  apt-get -qq update
+  apt-get -qq install --yes libfaketime >/dev/null
+}
 cat >/usr/local/bin/skewed-python
 chmod 755 /usr/local/bin/skewed-python
 """

@@ -34,7 +34,9 @@ class Odd:
         good = site.services.run("cat", path)
         site.manifest(self.make(json.loads(good)))
         with site.afterwards(lambda: site.manifest(good)):
-            expect(site.run("models", ollama_models_list=models(name)), self.ends, self.says)
+            expect(
+                site.run("models", ollama_models_list=models(name), ollama_models_progress=False), self.ends, self.says
+            )
 
 
 def layer(digest: str, size: int = 1) -> dict[str, Any]:

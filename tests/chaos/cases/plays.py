@@ -66,13 +66,13 @@ class MidPull:
         if self.state == "latest":
             expect(site.run("models", **declared), "well")
             site.publish(1)
+            site.registry.reset()
         site.registry.fail("stall", path=f"chaos/{site.case}/", request="blob_range", after=MIB)
         play = site.start("models", **declared, ollama_models_stall_timeout=60)
-        site.registry.asked(f"GET /v2/chaos/{site.case}/blobs/", 2 if self.state == "present" else 4)
+        site.registry.asked(f"GET /v2/chaos/{site.case}/blobs/", 2)
         site.moment(1)
         if self.how == "cut":
-            if not play.cut():
-                raise Unexpected("there was no connection that could be cut")
+            play.cut()
             site.registry.heal()
             expect(play.end(), "any")
         elif self.how == "module":
@@ -158,16 +158,14 @@ def upgrade(name: str, task: str, number: signal.Signals, after: float, module: 
 
 
 CASES = (
-    pull("pull-term", "Ansible gets TERM in the middle of the pull", "ends", MidPull("term"), quick=True),
+    pull("pull-term", "Ansible gets TERM in the middle of the pull", "ends", MidPull("term")),
     pull("pull-kill", "Ansible gets KILL in the middle of the pull", "is gone", MidPull("kill")),
     pull(
         "update-kill", "Ansible gets KILL in the middle of the pull", "is gone", MidPull("kill", "latest"), quick=True
     ),
     pull("update-term", "Ansible gets TERM in the middle of the pull", "ends", MidPull("term", "latest")),
     pull("module-kill", "the module's process on the host is killed", "fails", MidPull("module", "latest")),
-    pull(
-        "connection-cut", "the connection to the host is cut", "goes on, or fails", MidPull("cut", "latest"), quick=True
-    ),
+    pull("connection-cut", "the connection to the host is cut", "goes on, or fails", MidPull("cut", "latest")),
     Case(
         "two-controllers",
         "a declared model is missing",

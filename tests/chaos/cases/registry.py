@@ -32,7 +32,9 @@ class Trouble:
     def __call__(self, site: Site) -> None:
         name = site.publish()
         site.registry.fail(self.kind, path=f"chaos/{site.case}/", **self.options)
-        expect(site.run("models", ollama_models_list=models(name), **self.variables), self.ends, self.says)
+        # Without a look at the progress, which costs the most of a short run; the cases of killed runs have it
+        variables = {"ollama_models_list": models(name), "ollama_models_progress": False, **self.variables}
+        expect(site.run("models", **variables), self.ends, self.says)
 
 
 def down(site: Site) -> None:
@@ -134,13 +136,12 @@ CASES = (
         "the registry takes the request for the blob and sends nothing",
         "fails when nothing has come for ollama_models_stall_timeout",
         Trouble("failing", "stall|no progress|nothing", "stall", {"after": -1, **BLOB}),
-        quick=True,
     ),
     pull(
         "stall-after-first-byte",
         "the registry sends 1 MiB of the blob and then nothing",
-        "fails when nothing has come for ollama_models_stall_timeout",
-        Trouble("failing", "stall|no progress|nothing", "stall", {"after": MIB, **BLOB}),
+        "goes on from where it was after ollama_models_stall_timeout, as often as it takes",
+        Trouble("any", "", "stall", {"after": MIB, **BLOB}),
     ),
     pull(
         "one-byte-a-second",
@@ -222,7 +223,6 @@ CASES = (
         "the registry sends wrong bytes for the new blob",
         "fails with the mismatch; the model of before stays",
         update_dies,
-        quick=True,
     ),
     pull(
         "foreign-puller-leaves",
