@@ -28,6 +28,7 @@ class Case:
     :param strike: makes it happen; returns when the fault is over, but for what the site undoes itself
     :param quick: part of the fast subset
     :param standin: cannot be played with a real server
+    :param leaves: what may be left (a regular expression), since the server itself removes it at a start after an hour
     """
 
     name: str
@@ -37,6 +38,7 @@ class Case:
     strike: Callable[[Site], None]
     quick: bool = False
     standin: bool = False
+    leaves: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Result:
     :param served: seconds from the end of the fault until all models of before were served, without any run; None: the next run was needed
     :param recovered: seconds from the end of the fault until the next run had converged
     :param seed: of the random moments
+    :param left: what the server is to remove itself
     """
 
     case: str
@@ -54,3 +57,4 @@ class Result:
     served: float | None
     recovered: float
     seed: int
+    left: tuple[str, ...] = ()

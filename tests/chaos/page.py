@@ -64,5 +64,7 @@ def table(cases: Sequence[Case], results: Mapping[str, Result]) -> list[str]:
 def cells(case: Case, result: Result) -> tuple[str, ...]:
     """Return the cells of one case."""
     held = "all hold" if not result.problems else "**broken**: " + "; ".join(result.problems)[:400].replace("|", "\\|")
+    if result.left:
+        held += f"; left for the server's own start after an hour: {len(result.left)} file(s)"
     served = "next run" if result.served is None else f"{result.served:.0f} s"
     return (f"`{case.name}`", case.given, case.fault, case.expected, held, served, f"{result.recovered:.0f} s")

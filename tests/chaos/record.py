@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from .case import Result
 
@@ -46,7 +47,11 @@ def loaded(text: str) -> list[Round]:
     return [
         Round(
             item["about"],
-            tuple(Result(**{**fields, "problems": tuple(fields["problems"])}) for fields in item["results"]),
+            tuple(_result(fields) for fields in item["results"]),
         )
         for item in json.loads(text)
     ]
+
+
+def _result(fields: dict[str, Any]) -> Result:
+    return Result(**{**fields, "problems": tuple(fields["problems"]), "left": tuple(fields.get("left", ()))})

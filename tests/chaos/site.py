@@ -266,8 +266,8 @@ class Site:
         docker("restart", "--time", "20", self.host.name)
         self.host.settled()
 
-    def tidy(self) -> None:
-        """Remove what the case has published and what the server has of it."""
+    def tidy(self, sweep: bool = False) -> None:
+        """Remove what the case has published and what the server has of it, and to sweep what the server would remove later."""
         self.later.close()
         self.registry.reset()
         self.serving(self.before, 60)
@@ -277,6 +277,8 @@ class Site:
         for name in self.published:
             path = name.removeprefix(SOURCE).replace(":", "/")
             self.services.sh('rm -rf "$1"', f"/srv/models/manifests/registry.ollama.ai{path}")
+        if sweep:
+            self.host.sh(f"find {STORE}/blobs -type f -regextype egrep ! -regex '.*/sha256-[0-9a-f]{{64}}' -delete")
         self.current = self.image()
         self.before = self.look()
 

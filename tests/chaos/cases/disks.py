@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..case import Case, Unexpected
@@ -39,23 +39,32 @@ def small_store(site: Site, more: int, inodes: int = 1000) -> Iterator[None]:
         yield
 
 
-def full(
-    more: int, inodes: int = 1000, says: str = "no space left on device", reserve: str = "0"
-) -> Callable[[Site], None]:
-    """Return a fault: the store becomes full in the middle of the pull."""
+def filled(site: Site) -> None:
+    """Somebody else fills the disk while the model is pulled, for which there was room."""
+    name = site.publish()
+    site.registry.fail("drip", path=f"chaos/{site.case}/", request="blob_range", rate=MIB // 2, chunk=50_000)
+    fill = "cat /dev/zero >/var/lib/ollama/filler 2>/dev/null || true"
+    with small_store(site, 12 * MIB):
+        play = site.start("models", ollama_models_list=models(name), ollama_models_min_free="0")
+        site.registry.asked(f"GET /v2/chaos/{site.case}/blobs/", 2)
+        with site.changed(fill, "rm /var/lib/ollama/filler"):
+            expect(play.end(), "failing", "no space left on device")
 
-    def strike(site: Site) -> None:
-        name = site.publish()
-        with small_store(site, more, inodes):
-            run = site.run("models", ollama_models_list=models(name), ollama_models_min_free=reserve)
-            expect(run, "failing", says)
 
-    return strike
+def no_inodes(site: Site) -> None:
+    """There is room, but for no further file."""
+    name = site.publish()
+    with small_store(site, 32 * MIB, 0):
+        run = site.run("models", ollama_models_list=models(name), ollama_models_min_free="0")
+        expect(run, "failing", "no space left on device")
 
 
 def refused(site: Site) -> None:
     """What cannot fit is not begun."""
-    full(6 * MIB, says="(?i)free|fit", reserve="5M")(site)
+    name = site.publish()
+    with small_store(site, 6 * MIB):
+        run = site.run("models", ollama_models_list=models(name), ollama_models_min_free="5M")
+        expect(run, "failing", "min_free wants 5")
     if blobs := [line for line in site.registry.log() if f"GET /v2/chaos/{site.case}/blobs/" in line]:
         raise Unexpected(f"the run has pulled what cannot fit: {blobs}")
 
@@ -122,10 +131,10 @@ def engine_full(site: Site) -> None:
 CASES = (
     Case(
         "store-full",
-        MISSING,
-        "the store is full after 1 MiB of it",
+        "a part of a declared model of 3 MiB has come",
+        "somebody else fills the disk of the store",
         "fails and names the disk",
-        full(MIB),
+        filled,
         quick=True,
     ),
     Case(
@@ -135,13 +144,7 @@ CASES = (
         "is refused before a byte is pulled",
         refused,
     ),
-    Case(
-        "store-without-inodes",
-        MISSING,
-        "the store has no inode left",
-        "fails and names the disk",
-        full(32 * MIB, 0),
-    ),
+    Case("store-without-inodes", MISSING, "the store has no inode left", "fails and names the disk", no_inodes),
     Case("store-read-only", MISSING, "the store has become read-only", "fails and says so", read_only),
     Case(
         "update-read-only",

@@ -46,6 +46,8 @@ def test_each_server_has_a_part_of_its_own():
 def test_a_case_that_is_played_again_replaces_the_one_before_of_the_same_server():
     before = [Round(STANDIN, (result("one", "lost"), result("two"))), Round(REAL, (result("one"),))]
     rounds = loaded(dumped(merged(before, Round({**STANDIN, "Date": "later"}, (result("one"),)))))
+    kept = Result("two", (), None, 1.0, 1, ("left in the store: blobs/sha256-1234",))
+    assert loaded(dumped([Round(REAL, (kept,))])) == [Round(REAL, (kept,))]
     assert rounds == [
         Round(STANDIN, (result("two"),)),
         Round(REAL, (result("one"),)),
