@@ -121,6 +121,16 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 bench: venv ## Measure in pairs, write docs/benchmarks.md with its curves (40 minutes; on a quiet machine)
 	python -m tests.bench $(BENCH_ARGS)
 
+##@ Faults
+
+.PHONY: chaos chaos-quick
+# A lab of its own, as for the scenarios
+chaos chaos-quick: export LAB_ID ?= chaos$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+chaos: venv ## All faults on one host of the lab, write docs/chaos.md (90 minutes; CHAOS_ARGS="--only CASE --seed N")
+	python -m tests.chaos $(CHAOS_ARGS)
+chaos-quick: venv ## Those faults that show the most in 5 minutes; writes nothing to docs
+	python -m tests.chaos --quick $(CHAOS_ARGS)
+
 ##@ Lab
 
 # Scenarios of molecule/: those of `make test`, those that `make molecule` runs too, and those with side effects outside of their test
@@ -166,7 +176,7 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 # Those that start lab hosts wait much, so the others run beside them
 TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration
-LAB_TESTS := $(TESTED:%=molecule-%)
+LAB_TESTS := $(TESTED:%=molecule-%) chaos-quick
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary

@@ -21,15 +21,19 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import (
     blob_path,
     is_as_named,
     read_model,
+    unproven_blobs,
     user_name,
 )
 
 
 def clear_way(live: Live, action: Action, store_path: str | None, clock: Clock) -> None:
-    """Remove what an action cannot do with, as its plan says.
+    """Remove what an action cannot do with, as its plan says, and before a pull what an earlier one left that came wrong.
 
     :raises StoreBroken: if that cannot be done
     """
+    if action.fetches and store_path is not None:
+        for path in unproven_blobs(store_path, action.blobs):
+            _unlink_unused(path, live.client.url)
     if action.cure is None:
         return
     for bad in action.cure.unlink:
@@ -64,6 +68,20 @@ def unproven(live: Live, action: Action, store_path: str | None) -> list[errors.
 
 def _still(action: Action, why: str, remedy: str, url: str) -> errors.StoreBroken:
     return errors.StoreBroken(f"{action.name} is not whole after its {action.kind}: {why}; {remedy}", url=url)
+
+
+def _unlink_unused(path: str, url: str) -> None:
+    """Remove a blob with wrong content that no model uses."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise errors.StoreBroken(
+            f"{path} was left by a pull that failed, has not the content that its name promises, and cannot be removed by user "
+            f"{user_name()}: {exc.strerror}; run the module with become, or remove the file",
+            url=url,
+        ) from exc
 
 
 def _unlink(root: str, bad: Bad, url: str) -> None:

@@ -160,6 +160,30 @@ def is_as_named(path: str) -> bool:
     return content.hexdigest() == os.path.basename(path)[len("sha256-") :]
 
 
+def unproven_blobs(root: str, blobs: Mapping[str, int]) -> list[str]:
+    """Return the paths of blobs that no model uses, with a content that is not what they are named after.
+
+    The server gives a blob its name before it looks at the content, and never looks again: what a pull left that failed over wrong
+    bytes, or whose server was killed, is trusted by the next one. What a model uses is not read here.
+
+    :param blobs: those that are looked at; all, if there are none
+    :raises InvalidInput: if the store cannot be read
+    """
+    contents = read_contents(root)
+    used = {digest for model in contents.models.values() for digest in model.blobs}
+    wrong = []
+    for digest in sorted((blobs.keys() or contents.sizes.keys()) & contents.sizes.keys() - used):
+        try:
+            if not is_as_named(blob_path(root, digest)):
+                wrong.append(blob_path(root, digest))
+        except FileNotFoundError:
+            # It was removed just now.
+            continue
+        except OSError as exc:
+            raise _unreadable(root, exc) from exc
+    return wrong
+
+
 def may_remove(root: str) -> bool:
     """Tell whether blobs can be removed by the user under whom the module runs."""
     return os.access(os.path.join(root, BLOBS), os.W_OK | os.X_OK)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,21 @@ def test_a_wrong_file_that_belongs_to_no_model_does_not_spoil_a_pull(site):
     result = site.cure(name=[site.name("a"), site.name("b")])
     assert reasons(result) == [("pull", site.name("a"))]
     assert path.read_bytes() == b"One"
+
+
+def test_what_came_wrong_in_a_pull_that_failed_is_not_trusted_by_the_next_one(site):
+    # The server removes the first blob that came wrong, has put the others in their place, and never looks at them again.
+    site.registry.publish("wrong", weights="tiny-b", system="Three", parameters={"temperature": 0.5})
+    site.registry.fail("corrupt", "/wrong/", request="blob_range")
+    assert site.run(name=[site.name("wrong")])["error_kind"] == "DigestMismatch"
+    site.registry.heal()
+    result = site.run(name=[site.name("wrong")])
+    assert "failed" not in result, result.get("msg")
+    assert reasons(result) == [("pull", site.name("wrong"))]
+    for kind in ("model", "system", "params", "config"):
+        path = site.blob("wrong", kind)
+        assert sha256(path.read_bytes()).hexdigest() == path.name.removeprefix("sha256-"), kind
+    assert site.run(name=[site.name("wrong")], verify=True)["actions"] == []
 
 
 # --- nothing is lost ----------------------------------------------------------------------------------------------
