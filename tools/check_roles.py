@@ -7,10 +7,14 @@ Every variable of defaults/main.yml is an option of meta/argument_specs.yml with
 only a required option has no default. A default that is computed (a template) stands in the specification only where it is
 a string there, because a template is no valid boolean or number. Every option has a type and a description and begins with
 the role's name; a list says what its elements are.
+
+A file of tasks that is imported by another one than main.yml is named by its whole path: else Ansible takes a file of that name
+in the folder `tasks` beside the playbook, if there is one.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +32,11 @@ def main() -> int:
 
 def check(role: Path) -> Iterator[str]:
     """Yield what is wrong with one role."""
+    for file in sorted(role.glob("tasks/*.yml")):
+        for name in (
+            re.findall(r"import_tasks: (\w+\.yml)$", file.read_text(), re.MULTILINE) if file.name != "main.yml" else ()
+        ):
+            yield f"{file.name} imports {name}: name it by its whole path, {{{{ role_path }}}}/tasks/{name}"
     spec_file, defaults_file = role / "meta/argument_specs.yml", role / "defaults/main.yml"
     if not spec_file.exists():
         yield "has no meta/argument_specs.yml"
