@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import tempfile
@@ -25,6 +26,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models, public
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import sizes, too_large
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import (
     Result,
     wanted_from_params,
@@ -119,7 +121,9 @@ def test_what_it_takes_for_done_is_done(listing, entries, tags, options, diff):
     held = held_models(tags)
     plan = plan_all(wanted.desired, held, {}, wanted.rules)
     assert (plan.actions, plan.kept, plan.warnings) == ((), (), ())
-    assert wanted.care == NO_CARE
+    limit = params["memory_limit"]
+    assert wanted.care == dataclasses.replace(NO_CARE, memory_limit=limit)
+    assert limit is None or too_large(sizes(wanted.desired, held, (), {}), limit) == []
     assert residences(wanted.desired) == ()
     whole = Result(before=public(held), after=public(held)).as_result(diff=diff)
     assert looked.result == whole
