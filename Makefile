@@ -118,7 +118,7 @@ docs-check: venv ## Documentation, tarball, inventories, and the three ways to r
 ##@ Benchmarks
 
 .PHONY: bench
-bench: venv ## Measure in pairs, write docs/benchmarks.md (30 minutes; on a quiet machine)
+bench: venv ## Measure in pairs, write docs/benchmarks.md with its curves (40 minutes; on a quiet machine)
 	python -m tests.bench $(BENCH_ARGS)
 
 ##@ Lab

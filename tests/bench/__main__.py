@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from . import machine, memory, noop, pulls, updates
+from . import growth, machine, memory, noop, pulls, updates
 from .figures import Line, NotRun
+from .guard import TEXT, committed, regressions
+from .plot import svg
 from .record import Run, dumped, loaded, merged
 from .scale import FULL, QUICK, Scale
 from .table import Part, as_csv, cells, page
@@ -25,6 +27,8 @@ CASES: dict[str, Case] = {
     "noop": noop.against_others,
     "process": noop.breakdown,
     "growth": noop.growth,
+    "hosts": growth.hosts,
+    "size": growth.sizes,
     "line": pulls.over_a_line,
     "pull": pulls.against_raw,
     "progress": pulls.with_progress,
@@ -40,7 +44,27 @@ LAYOUT = (
         "on a port of its own: what is measured is Ansible, the module and its requests, on the cores of this machine, and no network. "
         "`ollama` is a small client that starts faster than the real one. Facts are not gathered, pipelining is on, libraries are compiled.",
     ),
-    Part("growth", "More models", "The module's process alone; all models are there."),
+    Part(
+        "growth",
+        "More models",
+        "The module's process alone; all models are there.",
+        axis="models",
+        sides=("ollama_model", ""),
+    ),
+    Part(
+        "hosts",
+        "More hosts",
+        "A play of one task, as in the first part: names in the inventory, each with a stand-in of its own, 10 of them at a time.",
+        axis="hosts",
+        sides=("ollama_model", "ping"),
+    ),
+    Part(
+        "size",
+        "Larger models",
+        "One model of nothing but its size, as fast as the machine can: the pull alone, from the request to `success`.",
+        axis="MB",
+        sides=("ollama_model", "raw API client"),
+    ),
     Part(
         "pull",
         "A model that is not there",
@@ -58,13 +82,16 @@ LAYOUT = (
 
 
 def main(argv: list[str]) -> int:
-    """Run all or some cases; return 1 if a limit is missed."""
+    """Run all or some cases; return 1 if a limit is missed, or a ratio is worse than the committed one."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Run the benchmarks and write the table."
     )
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
     parser.add_argument("--out", type=Path, help="folder for the page: docs, with --quick .build/bench")
+    parser.add_argument(
+        "--against", type=Path, help="a runs.json to compare the ratios with: the committed one, with --quick none"
+    )
     parser.add_argument("--runs", type=int, help="pairs of each comparison")
     options = parser.parse_args(argv)
     scale = QUICK if options.quick else FULL
@@ -84,27 +111,35 @@ def main(argv: list[str]) -> int:
                 print("   " + " | ".join(cells(line)), flush=True)
     about["Load average at the end"] = machine.load()
     about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
+    before = options.against.read_text(encoding="utf-8") if options.against else "" if options.quick else committed()
     write(out, Run(about, cases))
     lines = [line for found in cases.values() for line in found]
     missed = [line.what for line in lines if isinstance(line, Line) and line.held is False]
+    worse = regressions(
+        [line for run in loaded(before or "[]") for found in run.cases.values() for line in found], lines
+    )
     print(f"{out / 'benchmarks.md'}: {len(lines)} lines" + "".join(f"\nmissed: {what}" for what in missed))
-    return int(bool(missed))
+    print(TEXT if before else "No earlier run to compare with.", *worse, sep="\nworse: ")
+    return int(bool(missed or worse))
 
 
 def write(out: Path, latest: Run) -> None:
-    """Write page and CSV files of this run and of the cases of earlier ones that it has not measured anew."""
+    """Write page, CSV files and plots of this run and of the cases of earlier ones that it has not measured anew."""
     folder = out / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "runs.json"
     runs = merged(loaded(record.read_text(encoding="utf-8")) if record.exists() else [], latest)
     record.write_text(dumped(runs), encoding="utf-8")
-    for path in folder.glob("*.csv"):
+    for path in (*folder.glob("*.csv"), *folder.glob("*.svg")):
         path.unlink()
     found = {name: lines for run in runs for name, lines in run.cases.items()}
     lines = [line for name in CASES for line in found.get(name, ())]
     for line in lines:
         if isinstance(line, Line):
             (folder / f"{line.case}.csv").write_text(as_csv(line), encoding="utf-8")
+    for part in LAYOUT:
+        if points := part.points(lines):
+            (folder / f"{part.prefix}.svg").write_text(svg(part.title, part.axis, part.sides, points), encoding="utf-8")
     (out / "benchmarks.md").write_text(page(runs, lines, LAYOUT), encoding="utf-8")
 
 

@@ -63,6 +63,7 @@ class Line:
     :param other: the other side's figures of the same runs; empty where there is no other side
     :param faster: the ratio is "how many times faster": other / ours instead of ours / other
     :param note: what else there is to know
+    :param size: where the line stands on the curve of its part: so many models, hosts or bytes; ``None`` where it is no point of one
     """
 
     case: str
@@ -73,6 +74,7 @@ class Line:
     limit: Limit | None = None
     faster: bool = False
     note: str = ""
+    size: float | None = None
 
     def __post_init__(self) -> None:
         if not self.ours or (self.other and len(self.other) != len(self.ours)):

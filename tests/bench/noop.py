@@ -174,7 +174,14 @@ def growth(world: World, scale: Scale) -> Iterator[Line]:
                 middles.append(spread(figures[count]).middle)
                 asked = [text for text in requests_of(server) if text != "GET /api/version"]
                 note = f"requests of a run: {len(asked) / runs:g}, `{asked[-1]}`"
-                yield Line(f"growth-{count}", f"{count} models, processor time", "ms", tuple(figures[count]), note=note)
+                yield Line(
+                    f"growth-{count}",
+                    f"{count} models, processor time",
+                    "ms",
+                    tuple(figures[count]),
+                    note=note,
+                    size=count,
+                )
     fitted = exponent(scale.growth, middles)
     note = "0 would be constant, 1 linear; least squares over the middle values"
     yield Line(

@@ -17,6 +17,8 @@ class Scale:
     :param runs: pairs of each comparison
     :param slow_runs: pairs of those whose other side takes minutes
     :param seconds: how long the pull over the slow line takes
+    :param growth: numbers of models
+    :param size_growth: bytes of a model
     """
 
     runs: int = 5
@@ -28,6 +30,8 @@ class Scale:
     memory_pull_bytes: int = 2 * GB
     upload_bytes: int = 10 * GB
     growth: tuple[int, ...] = (1, 20, 100, 200)
+    host_growth: tuple[int, ...] = (1, 5, 10, 20, 40)
+    size_growth: tuple[int, ...] = (MB, 10 * MB, 100 * MB, GB, 10 * GB)
 
 
 FULL = Scale()
@@ -41,4 +45,6 @@ QUICK = Scale(
     memory_pull_bytes=20 * MB,
     upload_bytes=20 * MB,
     growth=(1, 5, 10),
+    host_growth=(1, 2, 3),
+    size_growth=(MB, 10 * MB, 30 * MB),
 )

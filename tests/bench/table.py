@@ -26,11 +26,26 @@ COLUMNS = ("Compared", "Ours", "Other side", "Ratio", "Limit", "Held")
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the page: the cases whose names begin with ``prefix``."""
+    """One part of the page: the cases whose names begin with ``prefix``.
+
+    :param axis: what grows, where the part has a curve
+    :param sides: what ours and the other side are called there
+    """
 
     prefix: str
     title: str
     text: str
+    axis: str = ""
+    sides: tuple[str, str] = ("ours", "other side")
+
+    def inside(self, lines: Iterable[Line | NotRun]) -> list[Line | NotRun]:
+        """Return the lines of this part."""
+        return [line for line in lines if line.case.startswith(f"{self.prefix}-")]
+
+    def points(self, lines: Iterable[Line | NotRun]) -> list[Line]:
+        """Return the points of its curve in order; fewer than two are none."""
+        found = [line for line in self.inside(lines) if isinstance(line, Line) and line.size]
+        return sorted(found, key=lambda line: line.size or 0) if self.axis and len(found) > 1 else []
 
 
 def page(runs: Sequence[Run], lines: Sequence[Line | NotRun], layout: Sequence[Part]) -> str:
@@ -41,9 +56,11 @@ def page(runs: Sequence[Run], lines: Sequence[Line | NotRun], layout: Sequence[P
             parts.append(f"\n### Cases {', '.join(run.cases)}")
         parts += ["", *(f"* {key}: {value}" for key, value in run.about.items())]
     for part in layout:
-        inside = [line for line in lines if line.case.startswith(f"{part.prefix}-")]
+        inside = part.inside(lines)
         if inside:
             parts += [f"\n## {part.title}\n", f"{part.text}\n", *table(inside)]
+        if part.points(lines):
+            parts.append(f"\n![{part.title}: the curve](benchmarks/{part.prefix}.svg)")
     return "\n".join(parts) + "\n"
 
 

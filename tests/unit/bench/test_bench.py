@@ -8,12 +8,17 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bench import plot
 from tests.bench.figures import Line, NotRun, Spread, at_least, at_most, exponent, in_turns, spread
+from tests.bench.guard import SHORT, committed, regressions
+from tests.bench.plot import svg
 from tests.bench.record import Run, dumped, loaded, merged
 from tests.bench.table import Part, as_csv, page, show, table
 
@@ -138,3 +143,107 @@ def test_a_csv_file_has_a_row_for_each_run(pairs):
     rows = list(csv.DictReader(io.StringIO(as_csv(line))))
     assert [row["run"] for row in rows] == [str(number) for number in range(1, len(pairs) + 1)]
     assert [float(row["ours"]) for row in rows] == pytest.approx([pair[0] for pair in pairs], abs=1e-4)
+
+
+GROWN = Part("hosts", "More hosts", "text", axis="hosts", sides=("ours & co", "ping"))
+
+
+def test_a_curve_is_made_of_the_lines_with_a_size_in_their_order():
+    lines = [
+        Line("hosts-20", "B", "s", (2.0,), (1.0,), size=20),
+        Line("hosts-1", "A", "s", (1.0,), (1.0,), size=1),
+        Line("hosts-exponent", "E", "", (0.3,)),
+        NotRun("hosts-40", "C", "no room"),
+        Line("size-1", "S", "s", (1.0,), size=1),
+    ]
+    assert [line.size for line in GROWN.points(lines)] == [1, 20]
+    assert GROWN.points(lines[:1]) == []
+    assert Part("hosts", "More hosts", "text").points(lines) == []
+    text = page([Run({}, {"hosts": lines})], lines, (GROWN,))
+    assert text.rstrip().endswith("![More hosts: the curve](benchmarks/hosts.svg)")
+
+
+def marks(picture, kind):
+    return [element for element in ElementTree.fromstring(picture).iter() if element.tag.endswith(f"}}{kind}")]
+
+
+@given(st.floats(min_value=-1, max_value=2), st.floats(min_value=0.01, max_value=100))
+def test_a_power_is_drawn_as_a_straight_line_within_the_frame(power, factor):
+    sizes = (1, 20, 100, 200)
+    lines = [Line(f"hosts-{size}", "x", "s", (factor * size**power,), size=size) for size in sizes]
+    picture = svg("More hosts", "hosts", ("ours", "ping"), lines)
+    dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in marks(picture, "circle")]
+    assert len(dots) == len(sizes)
+    assert all(
+        plot.LEFT <= x <= plot.WIDTH - plot.RIGHT and plot.TOP - 0.1 <= y <= plot.HEIGHT - plot.BOTTOM + 0.1
+        for x, y in dots
+    )
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(dots)]
+    assert slopes == pytest.approx([slopes[0]] * len(slopes), abs=0.02)
+    assert f"ours: exponent {power:.2f}".replace("-0.00", "0.00") in picture.replace("-0.00", "0.00")
+
+
+def test_both_sides_are_drawn_with_the_spread_of_their_runs_and_names_are_escaped():
+    lines = [Line(f"hosts-{n}", "x", "s", (1.0 * n, 2.0 * n), (0.5 * n, 0.6 * n), size=n) for n in (1, 5, 40)]
+    picture = svg("More hosts", "hosts", ("ours & co", "ping"), lines)
+    assert len(marks(picture, "circle")) == 6
+    assert len(marks(picture, "polyline")) == 2
+    words = [element.text for element in marks(picture, "text")]
+    assert {"ours & co: exponent 1.00", "ping: exponent 1.00", "hosts", "s", "1", "10", "100"} <= set(words)
+    bars = [element for element in marks(picture, "line") if element.get("stroke") in plot.COLOURS]
+    assert [round(float(bar.get("y1")) - float(bar.get("y2"))) for bar in bars[:3]] == [round(HALVING)] * 3
+
+
+#: What a factor of two is on an axis of three powers of ten.
+HALVING = (plot.HEIGHT - plot.BOTTOM - plot.TOP) / 3 * 0.30103
+
+
+def ratio(middle, *, case="pull-a", what="A", faster=False):
+    return Line(case, what, "s", (1.0,) if faster else (middle,), (middle,) if faster else (1.0,), faster=faster)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        (ratio(1.0), ratio(1.25), None),
+        (ratio(1.0), ratio(1.26), "A: found 1.26, before 1.00, wanted at most 1.25"),
+        (ratio(1.0), ratio(0.2), None),
+        (ratio(10.0, faster=True), ratio(8.0, faster=True), None),
+        (ratio(10.0, faster=True), ratio(7.9, faster=True), "A: found 7.90, before 10.00, wanted at least 8.00"),
+        (ratio(10.0, faster=True), ratio(99.0, faster=True), None),
+        # Too quick to tell
+        (ratio(1.0), Line("pull-a", "A", "s", (0.4,), (0.1,)), None),
+        (ratio(1.0), Line("pull-a", "A", "s", (0.6,), (0.1,)), "A: found 6.00"),
+        (ratio(1.0), Line("pull-a", "A", "MB", (0.4,), (0.1,)), "A: found 4.00"),
+        # Other sizes, another case, or seconds alone are not compared
+        (ratio(1.0), ratio(9.0, what="A with more"), None),
+        (ratio(1.0), ratio(9.0, case="pull-b"), None),
+        (Line("pull-a", "A", "s", (1.0,)), Line("pull-a", "A", "s", (9.0,)), None),
+        (Line("size-exponent", "A", "", (0.1,)), Line("size-exponent", "A", "", (0.3,)), None),
+        (
+            Line("size-exponent", "A", "", (0.1,)),
+            Line("size-exponent", "A", "", (0.31,)),
+            "found 0.31, before 0.10, wanted at most 0.30",
+        ),
+        (ratio(1.0), NotRun("pull-a", "A", "no room"), "A: was measured before, and is not now: no room"),
+        (NotRun("pull-a", "A", "no room"), ratio(9.0), None),
+    ],
+)
+def test_what_is_worse_than_the_committed_run(before, now, words):
+    found = regressions([before], [now])
+    assert len(found) == (1 if words else 0)
+    assert words is None or words in found[0]
+
+
+def test_the_middle_of_the_runs_decides_over_a_regression():
+    slow_once = Line("pull-a", "A", "s", (1.0, 9.0, 1.0), (1.0, 1.0, 1.0))
+    assert regressions([ratio(1.0)], [slow_once]) == []
+
+
+def test_the_committed_record_can_be_compared_with():
+    runs = loaded(committed())
+    lines = [line for run in runs for found in run.cases.values() for line in found]
+    assert regressions(lines, lines) == []
+    worse = [replace(line, ours=tuple(2 * figure for figure in line.ours)) for line in lines if isinstance(line, Line)]
+    long = [line for line in worse if line.other and max(spread(line.ours).middle, spread(line.other).middle) >= SHORT]
+    assert len(long) > 5 and len(regressions(lines, worse)) == len(long)
