@@ -56,6 +56,8 @@ def sizes(world: World, scale: Scale) -> Iterator[Line | NotRun]:
             continue
         with world.registry() as registry, world.servers(registry, [[]]) as (server,):
             model = publish_sparse(registry, world.directory, "grown", size)
+            if not lines:
+                pulled(world, registry, server, model, 1)  # fills the caches
             runs = scale.slow_runs if size >= GB else scale.runs
             ours, other, found = pulled(world, registry, server, model, runs)
         peaks.append(spread(found).middle)
