@@ -30,14 +30,13 @@ class Record:
             }
 
 
-def main(files):
-    """Run all tests, or those of some files, of which the others' record stays; return the exit code."""
+def main(tests):
+    """Run all tests, or those that are named, of which the record is taken anew; return the exit code."""
     record = Record()
-    code = pytest.main(["--quiet", *(files or ["tests/abuse"])], plugins=[record])
-    if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not any("::" in one for one in files):
-        before = json.loads(RUN.read_text()) if RUN.exists() and files else {}
-        kept = {name: row for name, row in before.items() if not name.startswith(tuple(files))}
-        RUN.write_text(json.dumps({**kept, **record.rows}, indent=1, sort_keys=True) + "\n")
+    code = pytest.main(["--quiet", *(tests or ["tests/abuse"])], plugins=[record])
+    if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        before = json.loads(RUN.read_text()) if RUN.exists() and tests else {}
+        RUN.write_text(json.dumps({**before, **record.rows}, indent=1, sort_keys=True) + "\n")
         subprocess.run([sys.executable, "tools/docs.py"], check=True)
     return int(code)
 
