@@ -80,7 +80,7 @@ check-tree: ## What no linter knows of: licence headers, sizes, silenced checks
 check-changelog: ## Changelog fragments can be read (antsibull-changelog)
 	antsibull-changelog lint
 
-docs: venv ## Write the made parts: README of each role, SECURITY.md, docs/hardening.md, health.md, docker.md, gpu.md
+docs: venv ## Write the made parts: README of each role, SECURITY.md, docs/hardening.md, health.md, docker.md, gpu.md, fuzz.md
 	python tools/docs.py
 format: venv ## Format the Python files
 	ruff format .
@@ -95,9 +95,9 @@ pytest = $(1)/bin/pytest $(2) --junitxml=$(B)/junit/$@/pytest.xml $(PYTEST_ARGS)
 
 .PHONY: unit-quick unit unit-newest unit-2.17
 unit-quick: venv ## Unit tests that start no servers of their own
-	$(call pytest,$(VENV),tests/unit -m "not slow")
+	$(call pytest,$(VENV),tests/unit tests/fuzz -m "not slow")
 unit: venv ## Unit tests on Python 3.11 with ansible-core 2.19
-	$(call pytest,$(VENV),tests/unit)
+	$(call pytest,$(VENV),tests/unit tests/fuzz)
 unit-newest: $(B)/venv-newest.done collections ## Unit tests on Python 3.12+ with the newest ansible-core
 	@tools/if-venv $(B)/venv-newest $(call pytest,$(B)/venv-newest,tests/unit)
 unit-2.17: $(B)/venv-2.17.done collections ## Unit tests on ansible-core 2.17
@@ -130,6 +130,19 @@ chaos: venv ## All faults on one host of the lab, write docs/chaos.md (90 minute
 	python -m tests.chaos $(CHAOS_ARGS)
 chaos-quick: venv ## Those faults that show the most in 5 minutes; writes nothing to docs
 	python -m tests.chaos --quick $(CHAOS_ARGS)
+
+##@ Abuse
+
+.PHONY: fuzz fuzz-hosts
+fuzz: venv ## Every property with 10,000 examples, write docs/fuzz.md (20 minutes); EXAMPLES=200 for a try
+	python -m tests.fuzz
+
+# A lab of its own with one host, which stays for the next try; `make lab-down` with its LAB_ID removes it
+fuzz-hosts: export LAB_ID ?= fuz$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+fuzz-hosts: export LAB_HOSTS := deb13a
+fuzz-hosts: venv ## Secrets in every option that hides one, commands in every text, on a host of the lab (40 minutes)
+	ansible-playbook lab/up.yml
+	python -m tests.abuse
 
 ##@ Lab
 

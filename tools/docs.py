@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Alchemorsel contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the documentation that repeats data: each role's README, and the made parts of SECURITY.md, docs/hardening.md, health.md, gpu.md, docker.md.
+"""Make the documentation that repeats data: each role's README, and the made parts of SECURITY.md, docs/hardening.md, health.md, gpu.md, docker.md, fuzz.md.
 
     python tools/docs.py            write what differs
     python tools/docs.py --check    change nothing, end with 1 if anything differs
@@ -36,6 +36,8 @@ DAEMON_KEYS = Path("plugins/module_utils/_daemon_keys.py")
 DOCKER = Path("docs/docker.md")
 SECURITY = Path("SECURITY.md")
 SECURITY_PAGE = Path("tools/security_page.py")
+FUZZ = Path("docs/fuzz.md")
+FUZZ_PAGE = Path("tools/fuzz_page.py")
 
 
 def main() -> int:
@@ -55,6 +57,7 @@ def documents() -> Iterator[tuple[Path, str]]:
         checks = yaml.safe_load(CHECKS.read_text())["ollama_hardening_checks"]
         yield HARDENING, hardening_page(yaml.safe_load(RULES.read_text())["ollama_hardening_rules"], checks)
     yield GPU, runpy.run_path(str(GPU_PAGE))["gpu_page"]()
+    yield FUZZ, runpy.run_path(str(FUZZ_PAGE))["fuzz_page"]()
     yield HEALTH, health_page(runpy.run_path(str(VERDICTS))["VERDICTS"].values(), json.loads(FAULTS.read_text()))
     yield SECURITY, runpy.run_path(str(SECURITY_PAGE))["security_page"]()
     yield DOCKER, docker_page(yaml.safe_load(CIS.read_text())["_docker_cis"], runpy.run_path(str(DAEMON_KEYS)))

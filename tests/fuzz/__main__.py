@@ -4,7 +4,7 @@
 """All property tests with many examples each: `make fuzz`.
 
 python -m tests.fuzz                    all, and docs/fuzz.md is made from it
-python -m tests.fuzz tests/fuzz         those of a folder anew; what is recorded of the others stays
+python -m tests.fuzz tests/fuzz         those of a folder or a file anew; what is recorded of the others stays
 EXAMPLES=200 python -m tests.fuzz       a try, of which nothing is kept
 """
 
@@ -48,7 +48,11 @@ def main(folders):
     command = [sys.executable, "-m", "pytest", *OPTIONS, *(folders or FOLDERS)]
     ended = subprocess.run(command, env=environment, check=False)
     # 1: tests failed; everything else is no run that could be told of
-    if ended.returncode in (0, 1) and examples >= ENOUGH and set(folders) <= set(FOLDERS):
+    if (
+        ended.returncode in (0, 1)
+        and examples >= ENOUGH
+        and all(one.startswith(tuple(FOLDERS)) and "::" not in one for one in folders)
+    ):
         about = {"examples": examples, "python": platform.python_version(), "hypothesis": version("hypothesis")}
         before = json.loads(RUN.read_text())["rows"] if RUN.exists() else {}
         kept = {name: row for name, row in before.items() if folders and not name.startswith(tuple(folders))}
