@@ -41,6 +41,9 @@ def page(rounds: Sequence[Round], groups: Mapping[str, Sequence[Case]]) -> str:
         known = [case.name for cases in groups.values() for case in cases if case.name in results]
         lost = [name for name in known if results[name].problems]
         parts.append(f"\n{len(known)} cases, {len(lost)} in which an invariant did not hold.\n")
+        rest = [f"`{case.name}`" for cases in groups.values() for case in cases if case.name not in results]
+        if rest:
+            parts.append(f"{len(rest)} cases are there and were not played with this server yet: {', '.join(rest)}.\n")
         for title, cases in groups.items():
             inside = [case for case in cases if case.name in results]
             if inside:
