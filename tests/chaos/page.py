@@ -55,7 +55,7 @@ def about(rounds: Sequence[Round]) -> Iterator[str]:
     """Yield a line for each round: when, where, and how many cases."""
     for item in rounds:
         words = "; ".join(f"{key.lower()} {value}" for key, value in item.about.items() if key != "Server")
-        yield f"* {len(item.results)} cases: {words}"
+        yield f"* {', '.join(f'`{result.case}`' for result in item.results)}: {words}"
 
 
 def table(cases: Sequence[Case], results: Mapping[str, Result]) -> list[str]:
