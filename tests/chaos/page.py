@@ -41,6 +41,9 @@ def page(rounds: Sequence[Round], groups: Mapping[str, Sequence[Case]]) -> str:
         known = [case.name for cases in groups.values() for case in cases if case.name in results]
         lost = [name for name in known if results[name].problems]
         parts.append(f"\n{len(known)} cases, {len(lost)} in which an invariant did not hold.\n")
+        rest = [f"`{case.name}`" for cases in groups.values() for case in cases if case.name not in results]
+        if rest:
+            parts.append(f"{len(rest)} cases are there and were not played with this server yet: {', '.join(rest)}.\n")
         for title, cases in groups.items():
             inside = [case for case in cases if case.name in results]
             if inside:
@@ -52,7 +55,7 @@ def about(rounds: Sequence[Round]) -> Iterator[str]:
     """Yield a line for each round: when, where, and how many cases."""
     for item in rounds:
         words = "; ".join(f"{key.lower()} {value}" for key, value in item.about.items() if key != "Server")
-        yield f"* {len(item.results)} cases: {words}"
+        yield f"* {', '.join(f'`{result.case}`' for result in item.results)}: {words}"
 
 
 def table(cases: Sequence[Case], results: Mapping[str, Result]) -> list[str]:

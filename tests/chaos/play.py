@@ -70,11 +70,11 @@ class Play:
         with self.news:
             self.news.notify_all()
 
-    def reach(self, words: str, seconds: float = 240) -> None:
-        """Wait until the output says something (a regular expression), such as the name of a task."""
+    def reach(self, words: str, times: int = 1, seconds: float = 240) -> None:
+        """Wait until the output says something (a regular expression) so many times, such as the name of a task."""
         deadline = time.monotonic() + seconds
         with self.news:
-            while not any(re.search(words, line) for line in self.lines):
+            while sum(re.search(words, line) is not None for line in self.lines) < times:
                 if self.process.poll() is not None and not self.reader.is_alive():
                     raise RuntimeError(f"the run ended before '{words}': {''.join(self.lines)[-1500:]}")
                 if time.monotonic() > deadline:

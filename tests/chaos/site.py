@@ -61,12 +61,18 @@ docker rm chaos-seed >/dev/null
 
 # A module is what the shell of a become has started, or a file that was sent to the host
 KILL_MODULE = """
-pids=$(pgrep --full '[A]nsiballZ_|[a]sync_wrapper' || true)
-for shell in $(pgrep --full '^/bin/sh -c echo BECOME-SUCCESS' || true); do
-  pids="$pids $(pgrep --parent "$shell" || true)"
+find_modules() {
+  pgrep --full '[A]nsiballZ_|[a]sync_wrapper'
+  for shell in $(pgrep --full '^/bin/sh -c echo BECOME-SUCCESS'); do pgrep --parent "$shell"; done
+}
+for try in $(seq 200); do
+  test -z "$(find_modules || true)" || break
+  sleep 0.05
 done
+sleep "$1"
+pids=$(find_modules || true)
 echo $pids
-kill -9 $pids
+test -z "$pids" || kill -9 $pids
 """
 
 # Puts a model into the registry's store: its weights are a small model's, then a text, then nothing up to the size.
@@ -246,9 +252,9 @@ class Site:
         finally:
             undo()
 
-    def kill_module(self) -> None:
-        """Kill the processes of the module that is at work on the host, whoever started it."""
-        if not self.host.sh(KILL_MODULE).strip():
+    def kill_module(self, within: float = 0.0) -> None:
+        """Kill the processes of the module that is at work on the host, so many seconds after it began, at most."""
+        if not self.host.sh(KILL_MODULE, str(self.random.uniform(0, within))).strip():
             raise Unexpected(f"there was no module at work on the host: {self.host.sh('ps -ef | tail -20')}")
 
     def quiet(self, seconds: float = 60) -> None:

@@ -74,7 +74,11 @@ def read_only(site: Site) -> None:
     name = site.publish()
     enter = "nsenter --mount --target $(docker inspect --format '{{ .State.Pid }}' ollama) mount -o remount,bind,"
     with site.changed(f"{enter}ro /var/lib/ollama", f"{enter}rw /var/lib/ollama"):
-        expect(site.run("models", ollama_models_list=models(name)), "failing", "read-only file system")
+        expect(
+            site.run("models", ollama_models_list=models(name)),
+            "failing",
+            "read-only file system|ended without success",
+        )
 
 
 def read_only_update(site: Site) -> None:
@@ -85,7 +89,7 @@ def read_only_update(site: Site) -> None:
     site.publish(1)
     enter = "nsenter --mount --target $(docker inspect --format '{{ .State.Pid }}' ollama) mount -o remount,bind,"
     with site.changed(f"{enter}ro /var/lib/ollama", f"{enter}rw /var/lib/ollama"):
-        expect(site.run("models", **declared), "failing", "read-only file system")
+        expect(site.run("models", **declared), "failing", "read-only file system|ended without success")
 
 
 def tmp_full(site: Site) -> None:

@@ -9,6 +9,7 @@ import re
 
 from tests.chaos.case import Case, Result
 from tests.chaos.cases import GROUPS
+from tests.chaos.machine import ROOT
 from tests.chaos.page import page
 from tests.chaos.record import Round, dumped, loaded, merged
 
@@ -31,6 +32,12 @@ def test_the_table_says_what_did_not_hold():
         "| `two` | all is well | the host is gone | fails | **broken**: b was served\\|and is not | next run | 34 s |"
         in text
     )
+
+
+def test_cases_that_were_not_played_are_named():
+    text = page([Round(STANDIN, (result("one"),))], {"Disks": (ONE, TWO)})
+    assert "1 cases are there and were not played with this server yet: `two`." in text
+    assert "not played" not in page([Round(STANDIN, (result("one"), result("two")))], {"Disks": (ONE, TWO)})
 
 
 def test_each_server_has_a_part_of_its_own():
@@ -64,3 +71,10 @@ def test_the_cases_have_names_of_their_own_and_can_be_read():
             case.name
         )
     assert sum(case.quick for case in cases) in range(6, 15)
+
+
+def test_the_page_is_what_its_rounds_make_of_it():
+    record = ROOT / "docs/chaos/runs.json"
+    assert (ROOT / "docs/chaos.md").read_text(encoding="utf-8") == page(
+        loaded(record.read_text(encoding="utf-8")), GROUPS
+    )
