@@ -153,9 +153,13 @@ def told(run, names):
             re.MULTILINE | re.DOTALL,
         )
     )
-    # Of a text that is no number at all, Ansible shows nothing but the option of the module
+    # Of a text that is no number at all, and of a key, nothing but the option of the module is shown
     options = {name: name.removeprefix("ollama_models_") for name in names}
-    return {name for name, option in options.items() if re.search(rf"\b{name}\b|argument '{option}'", failures)}
+    return {
+        name
+        for name, option in options.items()
+        if re.search(rf"\b{name}\b|argument '{option}'|\"{option} has ", failures)
+    }
 
 
 @pytest.mark.parametrize("role", ROLES)
