@@ -158,7 +158,9 @@ def test_secrets_in_an_address_are_not_shown_among_the_options(run_module, modul
     which, options = MODULES[module]
     result = run_module(which, {"url": url, **options})
     assert result["failed"] and "sekret" not in json.dumps(result)
-    assert "127.0.0.1:1" in result["invocation"]["module_args"]["url"]
+    # The newest ansible-core leaves it to the controller to show the options
+    if "invocation" in result:
+        assert "127.0.0.1:1" in result["invocation"]["module_args"]["url"]
 
 
 @pytest.mark.parametrize("key", ["sekret\n", "sek\tret", "sekr\u20act"])
