@@ -159,7 +159,7 @@ def main() -> None:
         try:
             with open(path, encoding="utf-8") as stream:
                 container = json.load(stream)["container"]
-            for _ in starts(container):
+            for _start in starts(container):
                 with open(path, encoding="utf-8") as stream:
                     config = json.load(stream)
                 try:

@@ -191,7 +191,7 @@ def test_both_sides_are_drawn_with_the_spread_of_their_runs_and_names_are_escape
     words = [element.text for element in marks(picture, "text")]
     assert {"ours & co: exponent 1.00", "ping: exponent 1.00", "hosts", "s", "1", "10", "100"} <= set(words)
     bars = [element for element in marks(picture, "line") if element.get("stroke") in plot.COLOURS]
-    assert [round(float(bar.get("y1")) - float(bar.get("y2"))) for bar in bars[:3]] == [round(HALVING)] * 3
+    assert [round(float(line.get("y1")) - float(line.get("y2"))) for line in bars[:3]] == [round(HALVING)] * 3
 
 
 #: What a factor of two is on an axis of three powers of ten.

@@ -46,10 +46,10 @@ def inspected(*places, network="alchemorsel-network", running=True):
 LOCAL = inspected(("127.0.0.1", "11435"))
 
 
-def said(container=LOCAL, **how):
+def said(container=None, **how):
     """What is said of each matter, and which of them do not hold."""
     report = audit_report(
-        container, PERFECT, **{"instance_name": "ollama", "engine": "26.1.5", "health": HEALTHY, **how}
+        container or LOCAL, PERFECT, **{"instance_name": "ollama", "engine": "26.1.5", "health": HEALTHY, **how}
     )
     lines = dict(line.split(": ", 1) for line in report["lines"][1:])
     return lines, report["broken"]
