@@ -8,11 +8,14 @@
 #   broken NAME STATE       any package that dpkg left half done
 #   stale PROGRAM           the running engine's program, which was replaced on disk
 #   masked UNIT             a unit that systemd may not start
+#   service ENABLED ACTIVE  docker.service, in systemctl's words
 #   source FILE             a file of apt's that names the repository of docker.com
 #   path PATH               a file that matters and is there
 #   json NAME MODE BASE64   the file /etc/docker/NAME
 #   ca REGISTRY MODE:OWNER:GROUP:SHA1
 #   dockerd COMMAND LINE    of the running engine
+#   info BASE64             what the engine says of itself; missing where Ansible has to ask it, because this script cannot
+#   running JSON            the names of a running container, with commas between them
 #   sum PATH MODE:OWNER:GROUP:SHA1    a file that belongs to this role
 #   root, disk, ftype, held           see plugins/module_utils/_engine_storage.py
 #   gpu CONTAINER RUNTIME DRIVERS     its GPUs come by the legacy hook
@@ -42,6 +45,7 @@ if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ]; then echo "broken dpkg i
 program=$(readlink "/proc/$(cat /run/docker.pid 2>/dev/null)/exe")
 case $program in *' (deleted)') echo "stale ${program% (deleted)}" ;; esac
 if [ "$(readlink /etc/systemd/system/docker.service)" = /dev/null ]; then echo "masked docker.service"; fi
+echo "service $(systemctl is-enabled docker.service 2>/dev/null) $(systemctl is-active docker.service 2>/dev/null)"
 grep -lsF -- "${3:-download.docker.com}" /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources |
   sed 's/^/source /'
 
@@ -54,6 +58,14 @@ done
 # Configuration of the engine: what its command line says, what this role has put beside it
 if pid=$(cat /run/docker.pid 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
   echo "dockerd $(tr '\0\n' '  ' <"/proc/$pid/cmdline")"
+fi
+# Ansible's own modules need python3-requests: of the system's Python the package says whether it is there
+python=$(tr '\0' '\n' <"/proc/$PPID/cmdline" | head -n 1)
+case $python in /usr/bin/python3 | /usr/bin/python3.[0-9]*) python=/bin/true ;; esac
+if [ -S /run/docker.sock ] && command -v docker >/dev/null && "$python" -c 'import requests' 2>/dev/null &&
+  info=$(timeout 20 docker info --format '{{json .}}' 2>/dev/null); then
+  echo "info $(printf %s "$info" | base64 -w 0)"
+  timeout 20 docker ps --format 'running {{json .Names}}'
 fi
 for file in /etc/docker/alchemorsel-proxy.env /etc/systemd/system/docker.service.d/alchemorsel-*.conf; do
   if [ -f "$file" ]; then

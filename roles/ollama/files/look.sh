@@ -5,7 +5,11 @@
 # Everything the role ollama wants to know of a host's files and mounts besides facts, in one call that only reads. Arguments:
 #   STORE    directory of the models, or the name of its Docker volume
 #   MOUNT    mount point of their disk, or empty
+#   NAME     of the instance's container
+#   HOST     address and
+#   PORT     port at which it is declared to answer
 #   PATH...  files and directories that matter
+#   --       then the arguments of look_guard.sh, which is given in the variable GUARD
 # One line for each finding:
 #   dir MODE:UID:GID PATH           file MODE:UID:GID:SHA256 PATH
 #   store PATH                      where the store lies on this host, which for a volume only the engine knows
@@ -20,6 +24,9 @@
 #   model BYTES WEIGHTS MANIFEST    a model: all of its files, the digest of its weights, its manifest below the store's manifests
 #   shape WEIGHTS NUMBERS TRAINED   what their context costs, see shapes.py, which is given in the variable SHAPES
 #   route TEXT                      an IPv4 route of the host
+#   container BASE64                the container, as the engine describes it; missing also where this script cannot ask the engine
+#   version TEXT                    of the server that answers at this address
+#   guard LINE                      what look_guard.sh says
 set -u
 
 # Without root some of this cannot be read, and would look as if it were not there
@@ -30,13 +37,17 @@ plain() { LC_ALL=C tr '\001-\037\177' '?' | LC_ALL=C sed 's/\xc2\x85/?/g; s/\xe2
 
 store=$1
 mount=$2
-shift 2
+name=$3
+host=$4
+port=$5
+shift 5
 case $store in
   /*) ;;
   *) store=$(docker volume inspect --format '{{.Mountpoint}}' "$store" 2>/dev/null) ;;
 esac
 
-for path in "$store" "$@"; do
+look_at() {
+  path=$1
   if [ -d "$path" ]; then
     stat -L -c 'dir %a:%u:%g %n' "$path"
   elif [ -f "$path" ]; then
@@ -47,7 +58,30 @@ for path in "$store" "$@"; do
       systemctl is-active --quiet "${path##*/}" && echo "active $path" ;;
     esac
   fi
+}
+look_at "$store"
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  look_at "$1"
+  shift
 done
+if [ $# -gt 1 ]; then
+  shift
+  /bin/sh -c "${GUARD:-}" look "$@" | sed 's/^/guard /'
+fi
+
+# Ansible's own modules need requests: of the system's Python the role docker has seen to that
+python=$(tr '\0' '\n' <"/proc/$PPID/cmdline" | head -n 1)
+case $python in /usr/bin/python3 | /usr/bin/python3.[0-9]*) python=/bin/true ;; esac
+if "$python" -c 'import requests' 2>/dev/null && container=$(docker container inspect --format '{{json .}}' "$name" 2>/dev/null); then
+  echo "container $(printf %s "$container" | base64 -w 0)"
+  version=$(timeout 10 python3 -I -c '
+import http.client, json, sys
+server = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
+server.request("GET", "/api/version")
+answer = server.getresponse()
+print(json.loads(answer.read(4096))["version"] if answer.status == 200 else "")' "$host" "$port" 2>/dev/null)
+  if [ -n "$version" ]; then echo "version $(printf %s "$version" | plain)"; fi
+fi
 
 for path in "$store" "$mount"; do
   if [ -n "$path" ] && mountpoint -q "$path"; then echo "mounted $path"; fi

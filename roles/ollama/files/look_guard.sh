@@ -4,7 +4,7 @@
 #
 # What there is of an instance's guard, in one call that only reads. Arguments: the table, the Docker network, the file of the
 # rules, the other files. One line for each finding, and what is not there has none:
-#   driver DRIVER                       of the Docker network
+#   network BASE64                      the Docker network, as the engine describes it
 #   nft                                 the command is installed
 #   table | loaded                      the kernel has the table; it is the one that the file gives
 #   file PATH MODE:OWNER:GROUP:SHA1
@@ -15,7 +15,9 @@ set -u
 table=$1 network=$2 rules=$3
 shift 2
 
-if driver=$(docker network inspect --format '{{.Driver}}' "$network" 2>/dev/null); then echo "driver $driver"; fi
+if described=$(docker network inspect --format '{{json .}}' "$network" 2>/dev/null); then
+  echo "network $(printf %s "$described" | base64 -w 0)"
+fi
 
 if command -v nft >/dev/null; then
   echo nft

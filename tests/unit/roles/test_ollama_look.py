@@ -38,7 +38,7 @@ def look(tmp_path, request):
     environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"}
 
     def lines(store):
-        command = ["/bin/sh", "-c", script, "look", str(store), ""]
+        command = ["/bin/sh", "-c", script, "look", str(store), "", "ollama", "127.0.0.1", "9"]
         done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
         return done.stdout.decode("utf-8", "surrogateescape").splitlines()
 

@@ -33,17 +33,17 @@ def told(tmp_path_factory):
     hosts = {
         "gpu": {"__ollama_gpu": GPU},
         "gpu_with_context": {"__ollama_gpu": GPU, "ollama_context_length": 4096},
-        "gpu_full": {"__ollama_gpu": GPU, "ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
-        "cpu": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}},
+        "gpu_full": {"__ollama_gpu": GPU, "ollama_models_list": MODELS, "_ollama_host_lines": STORED},
+        "cpu": {"ollama_models_list": MODELS, "_ollama_host_lines": STORED},
         "cpu_long": {
             "ollama_models_list": MODELS[:1],
-            "__ollama_host": {"stdout_lines": STORED},
+            "_ollama_host_lines": STORED,
             "ollama_context_length": 65536,
             "ollama_num_parallel": 1,
             "ollama_kv_cache_type": "q8_0",
         },
-        "cpu_one": {"ollama_models_list": MODELS[:1], "__ollama_host": {"stdout_lines": STORED}},
-        "cpu_small": {"ollama_models_list": MODELS, "__ollama_host": {"stdout_lines": STORED}, "ollama_memory": "3g"},
+        "cpu_one": {"ollama_models_list": MODELS[:1], "_ollama_host_lines": STORED},
+        "cpu_small": {"ollama_models_list": MODELS, "_ollama_host_lines": STORED, "ollama_memory": "3g"},
         "quota": {"ollama_cpus": 2.5},
         "no_quota": {},
     }
@@ -51,7 +51,7 @@ def told(tmp_path_factory):
     play = {
         "hosts": "all",
         "gather_facts": False,
-        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "vars_files": [str(ROLE / "defaults/main.yml"), *sorted(str(file) for file in (ROLE / "vars/main").iterdir())],
         "tasks": [
             {
                 "name": "Keep",
