@@ -138,7 +138,8 @@ def engine_seen(lines: list[str], engine: dict[str, Any] | None = None, own: lis
     version = info.get("ServerVersion") or re.sub(r"^\d+:", "", packages.get(package, "0"))
     first = re.match(r"\d+", version)
     snap = "/snap/bin/docker" in paths
-    swarm = (info.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive"
+    # Of a client that has no engine, the state is empty
+    swarm = ((info.get("Swarm") or {}).get("LocalNodeState") or "inactive") != "inactive"
     swarm = swarm or "/var/lib/docker/swarm/docker-state.json" in paths
     answers = bool(info.get("ServerVersion"))
     dockerd = any(path.endswith("/dockerd") for path in paths)
@@ -176,12 +177,15 @@ def _pairs(lines: list[str]) -> dict[str, str]:
 
 def _answer(found: dict[str, list[str]], engine: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return what the engine says of itself, and its running containers: by the lines, or by Ansible's own question."""
-    if "info" not in found:
-        names = [container["Names"] for container in engine.get("containers") or []]
-        return engine.get("host_info") or {}, [_name(of_one) for of_one in names]
-    return json.loads(_decoded(found["info"][0])), [
-        _name(json.loads(line).split(",")) for line in found.get("running", [])
-    ]
+    try:
+        info = json.loads(_decoded(found["info"][0])) if "info" in found else None
+    except ValueError:
+        info = None
+    if isinstance(info, dict):
+        return info, [_name(json.loads(line).split(",")) for line in found.get("running", [])]
+    # One that is being removed may have no name any more
+    names = [container.get("Names") or ["?"] for container in engine.get("containers") or []]
+    return engine.get("host_info") or {}, [_name(of_one) for of_one in names]
 
 
 def _name(names: list[str]) -> str:

@@ -26,6 +26,9 @@ set -u
 # Without root some of this cannot be read, and would look as if it were not there
 [ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
 
+# The engine that Ansible's modules ask, whatever context root has chosen
+export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
+
 # All packages in one question, because what dpkg left half done is in the way of any of them
 dpkg-query --show --showformat '${Package} ${db:Status-Want} ${db:Status-Eflag} ${db:Status-Status} ${Version}\n' | awk -v names='
   docker.io docker-ce moby-engine docker-cli docker-ce-cli docker-ce-rootless-extras containerd containerd.io runc
@@ -59,13 +62,19 @@ done
 if pid=$(cat /run/docker.pid 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
   echo "dockerd $(tr '\0\n' '  ' <"/proc/$pid/cmdline")"
 fi
-# Ansible's own modules need python3-requests: of the system's Python the package says whether it is there
+# Ansible's own modules need requests. Of the system's Python one file tells whether it is there, which costs nothing
 python=$(tr '\0' '\n' <"/proc/$PPID/cmdline" | head -n 1)
-case $python in /usr/bin/python3 | /usr/bin/python3.[0-9]*) python=/bin/true ;; esac
-if [ -S /run/docker.sock ] && command -v docker >/dev/null && "$python" -c 'import requests' 2>/dev/null &&
-  info=$(timeout 20 docker info --format '{{json .}}' 2>/dev/null); then
-  echo "info $(printf %s "$info" | base64 -w 0)"
-  timeout 20 docker ps --format 'running {{json .Names}}'
+case $python in
+  /usr/bin/python3 | /usr/bin/python3.[0-9]*) if [ -e /usr/lib/python3/dist-packages/requests/__init__.py ]; then python=/bin/true; fi ;;
+esac
+if [ -S /run/docker.sock ] && command -v docker >/dev/null && "$python" -I -c 'import requests' 2>/dev/null &&
+  info=$(timeout 20 docker info --format '{{json .}}' 2>/dev/null) &&
+  running=$(timeout 20 docker ps --format 'running {{json .Names}}' 2>/dev/null); then
+  # Without an engine older clients end well, too, and tell an empty version
+  case $info in *'"ServerVersion":"'[!\"]*)
+    echo "info $(printf %s "$info" | base64 -w 0)"
+    if [ -n "$running" ]; then printf '%s\n' "$running"; fi ;;
+  esac
 fi
 for file in /etc/docker/alchemorsel-proxy.env /etc/systemd/system/docker.service.d/alchemorsel-*.conf; do
   if [ -f "$file" ]; then

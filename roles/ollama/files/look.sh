@@ -32,6 +32,9 @@ set -u
 # Without root some of this cannot be read, and would look as if it were not there
 [ "$(id -u)" = 0 ] || { echo "it runs as $(id -un)" >&2; exit 1; }
 
+# The engine that Ansible's modules ask, whatever context root has chosen
+export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
+
 # A line from elsewhere ends a line of ours, and never begins one: Python ends a line at each of these signs
 plain() { LC_ALL=C tr '\001-\037\177' '?' | LC_ALL=C sed 's/\xc2\x85/?/g; s/\xe2\x80[\xa8\xa9]/?/g'; }
 
@@ -69,10 +72,12 @@ if [ $# -gt 1 ]; then
   /bin/sh -c "${GUARD:-}" look "$@" | sed 's/^/guard /'
 fi
 
-# Ansible's own modules need requests: of the system's Python the role docker has seen to that
+# Ansible's own modules need requests. Of the system's Python one file tells whether it is there, which costs nothing
 python=$(tr '\0' '\n' <"/proc/$PPID/cmdline" | head -n 1)
-case $python in /usr/bin/python3 | /usr/bin/python3.[0-9]*) python=/bin/true ;; esac
-if "$python" -c 'import requests' 2>/dev/null && container=$(docker container inspect --format '{{json .}}' "$name" 2>/dev/null); then
+case $python in
+  /usr/bin/python3 | /usr/bin/python3.[0-9]*) if [ -e /usr/lib/python3/dist-packages/requests/__init__.py ]; then python=/bin/true; fi ;;
+esac
+if "$python" -I -c 'import requests' 2>/dev/null && container=$(timeout 20 docker container inspect --format '{{json .}}' "$name" 2>/dev/null); then
   echo "container $(printf %s "$container" | base64 -w 0)"
   version=$(timeout 10 python3 -I -c '
 import http.client, json, sys

@@ -12,10 +12,12 @@
 #   active NAME
 #   stale nftables.service              its drop-in is not taken up yet
 set -u
+# The engine that Ansible's modules ask, whatever context root has chosen
+export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
 table=$1 network=$2 rules=$3
 shift 2
 
-if described=$(docker network inspect --format '{{json .}}' "$network" 2>/dev/null); then
+if described=$(timeout 20 docker network inspect --format '{{json .}}' "$network" 2>/dev/null); then
   echo "network $(printf %s "$described" | base64 -w 0)"
 fi
 

@@ -56,9 +56,17 @@ def test_an_engine_that_does_not_answer_has_the_version_of_its_package():
     assert seen["command"] == "/usr/bin/dockerd -H fd://"
 
 
-def test_a_client_without_an_engine_is_no_answer():
-    assert not engine_seen([*DEBIAN, f"info {coded(json.dumps({'ServerVersion': '', 'ServerErrors': ['refused']}))}"])[
-        "answers"
+@pytest.mark.parametrize(
+    "info", [json.dumps({"ServerVersion": "", "Swarm": {"LocalNodeState": ""}, "ServerErrors": ["refused"]}), "no JSON"]
+)
+def test_a_client_without_an_engine_is_no_answer_and_no_swarm(info):
+    seen = engine_seen([*DEBIAN, f"info {coded(info)}"], {"msg": "Error connecting"})
+    assert (seen["answers"], seen["swarm"], seen["shared"]) == (False, False, [])
+
+
+def test_a_container_without_a_name_is_somebody():
+    assert engine_seen([], {"host_info": INFO, "containers": [{"Names": None}]})["shared"] == [
+        "containers of others run: ?"
     ]
 
 
