@@ -25,6 +25,7 @@
 #   shape WEIGHTS NUMBERS TRAINED   what their context costs, see shapes.py, which is given in the variable SHAPES
 #   route TEXT                      an IPv4 route of the host
 #   container BASE64                the container, as the engine describes it; missing also where this script cannot ask the engine
+#   beside NAME                     a container of the instance that is there during an upgrade only
 #   version TEXT                    of the server that answers at this address
 #   guard LINE                      what look_guard.sh says
 set -u
@@ -79,6 +80,8 @@ case $python in
 esac
 if "$python" -I -c 'import requests' 2>/dev/null && container=$(timeout 20 docker container inspect --format '{{json .}}' "$name" 2>/dev/null); then
   echo "container $(printf %s "$container" | base64 -w 0)"
+  timeout 20 docker ps --all --filter "label=alchemorsel.instance=$name" --format 'beside {{.Names}}' 2>/dev/null |
+    grep -xF -e "beside $name-canary" -e "beside $name-next" -e "beside $name-old"
   version=$(timeout 10 python3 -I -c '
 import http.client, json, sys
 server = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
