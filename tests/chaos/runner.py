@@ -71,7 +71,6 @@ def mended(site: Site) -> list[str]:
             return []
     found = unfit(site.look())
     site.new_host()
-    site.current = ""
     if site.run("site").status:
         raise SystemExit("a new host cannot be made ready")
     site.prepare()

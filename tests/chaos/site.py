@@ -51,6 +51,8 @@ LIMITS = {
     "ollama_drain_timeout": 3,
 }
 
+#: the containers between two cases
+KEPT = {"ollama", "ollama-previous"}
 SECOND = "localhost/chaos:second"
 COPY_IMAGE = """
 docker image inspect "$1" >/dev/null 2>&1 && exit
@@ -172,6 +174,9 @@ class Site:
 
     def prepare(self, upgrades: bool = True) -> None:
         """Take note of what there is, and have a copy of the image on the host, with one of the two as the image before."""
+        # What a case has left was judged with it, and is no part of where the next one begins
+        for name in (self.look().containers or {}).keys() - KEPT:
+            self.host.run("docker", "rm", "--force", name)
         self.current = self.image()
         self.first = self.image("ollama-previous") if self.current == SECOND else self.current
         if upgrades:
@@ -265,6 +270,8 @@ class Site:
     def new_host(self) -> None:
         """Put a new machine in the place of the host."""
         docker("rm", "--force", "--volumes", self.host.name)
+        # It has no copy of the image, so that no run can declare that
+        self.current = ""
         self.bring_up()
 
     def restart(self) -> None:
