@@ -150,7 +150,13 @@ def left_canary(site: Site) -> None:
     """Where an upgrade puts its canary, there is a container of somebody else."""
     do = "docker create --name ollama-canary $(docker inspect --format '{{ .Image }}' ollama)"
     with site.changed(do, "docker rm ollama-canary >/dev/null 2>&1 || true"):
-        expect(site.run("server", ollama_image=site.other_image()), "any")
+        expect(
+            site.run("server", ollama_image=site.other_image()),
+            "failing",
+            "ollama-canary is there that this role did not make",
+        )
+        if "ollama-canary" not in (site.look().containers or {}):
+            raise Unexpected("somebody's container was removed")
 
 
 @dataclass(frozen=True)
@@ -228,7 +234,7 @@ CASES = (
         "same-name-as-canary",
         "another image is declared",
         "somebody's container has the name of the canary",
-        "ends in any way; the old server serves on",
+        "fails and names the container, which stays; the old server serves on",
         left_canary,
     ),
     Case(
