@@ -14,7 +14,7 @@ from aiohttp import web
 
 from . import gotext, names, show
 from .answers import empty_answer, field, json_answer, model_field, read_json, stream_answer
-from .errors import ApiError, model_not_found
+from .errors import ApiError, model_not_found, os_error_text
 from .pull import Puller
 from .settings import Settings
 from .store import Store
@@ -103,7 +103,12 @@ class Library:
         path = self.store.manifest_path(self.store.existing(source))
         if not path.is_file():
             raise ApiError(404, f"model {gotext.quote(ends['source'])} not found")
-        self.store.write_manifest(self.store.existing(destination), path.read_bytes())
+        target = self.store.manifest_path(self.store.existing(destination))
+        try:
+            self.store.write_manifest(self.store.existing(destination), path.read_bytes())
+        except OSError as error:
+            operation = "open" if error.filename == str(target) else "mkdir"
+            raise ApiError(500, os_error_text(error, operation, error.filename or target)) from error
         return empty_answer()
 
     async def delete(self, request: web.Request) -> web.StreamResponse:

@@ -117,6 +117,8 @@ class Puller:
             await download.prepare()
         except RequestError as error:
             raise ApiError(500, str(error)) from error
+        except OSError as error:
+            raise _refused(error, download) from error
         finally:
             if not download.prepared:
                 del self.downloads[digest]
@@ -143,6 +145,8 @@ class Puller:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, (DownloadError, RequestError)):
             raise ApiError(500, str(error)) from error
+        if isinstance(error, OSError):
+            raise _refused(error, download) from error
         if error is not None:
             raise error
 
@@ -161,6 +165,11 @@ class Puller:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=2)
+
+
+def _refused(error: OSError, download: Download) -> ApiError:
+    """The error for a partial file that the disk does not take."""
+    return ApiError(500, os_error_text(error, "open", error.filename or download.data))
 
 
 def _finished(download: Download) -> bool:

@@ -34,6 +34,7 @@ def play_case(site: Site, case: Case) -> Result:
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         problems.append(f"the case itself failed: {error}")
         traceback.print_exc()
+    site.stop()
     site.registry.heal()
     over = time.monotonic()
     served = site.serving(before, PATIENCE)
@@ -71,7 +72,6 @@ def mended(site: Site) -> list[str]:
             return []
     found = unfit(site.look())
     site.new_host()
-    site.current = ""
     if site.run("site").status:
         raise SystemExit("a new host cannot be made ready")
     site.prepare()

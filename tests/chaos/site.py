@@ -51,11 +51,13 @@ LIMITS = {
     "ollama_drain_timeout": 3,
 }
 
+#: the containers between two cases
+KEPT = {"ollama", "ollama-previous"}
 SECOND = "localhost/chaos:second"
 COPY_IMAGE = """
 docker image inspect "$1" >/dev/null 2>&1 && exit
 docker create --name chaos-seed "$(docker inspect --format '{{ .Image }}' ollama)" >/dev/null
-docker commit --change 'LABEL alchemorsel.chaos=second' chaos-seed "$1" >/dev/null
+docker commit --change "LABEL alchemorsel.chaos=$2" chaos-seed "$1" >/dev/null
 docker rm chaos-seed >/dev/null
 """
 
@@ -70,7 +72,12 @@ for try in $(seq 200); do
   sleep 0.05
 done
 sleep "$1"
-pids=$(find_modules || true)
+# By then it may be the turn of the next one
+for try in $(seq 200); do
+  pids=$(find_modules || true)
+  test -z "$pids" || break
+  sleep 0.05
+done
 echo $pids
 test -z "$pids" || kill -9 $pids
 """
@@ -111,6 +118,8 @@ class Site:
         #: containers that a case may take away, which the site makes again
         self.may_go: set[str] = set()
         self.published: list[str] = []
+        #: the runs of the case
+        self.plays: list[Play] = []
         #: what is undone when the verdict has been given
         self.later = ExitStack()
         self.current = self.first = ""
@@ -124,6 +133,7 @@ class Site:
         self.case, self.random = case, random.Random(f"{self.seed} {case}")
         self.may_change.clear()
         self.published.clear()
+        self.plays.clear()
         self.may_go.clear()
 
     # --- runs of the product
@@ -134,7 +144,16 @@ class Site:
         image = {"ollama_image": self.current} if self.current else {}
         self.count += 1
         log = LOGS / f"{self.case or 'ready'}-{self.count}-{book}.log"
-        return Play(self.name, BOOKS[book], {"ollama_models_list": models(), **LIMITS, **image, **variables}, log)
+        self.plays.append(
+            Play(self.name, BOOKS[book], {"ollama_models_list": models(), **LIMITS, **image, **variables}, log)
+        )
+        return self.plays[-1]
+
+    def stop(self) -> None:
+        """End the runs that go on, as where a case failed before it had ended its own."""
+        for play in self.plays:
+            if play.process.poll() is None:
+                play.kill()
 
     def run(self, book: str, **variables: Any) -> Run:
         """Run a playbook to its end."""
@@ -172,14 +191,23 @@ class Site:
 
     def prepare(self, upgrades: bool = True) -> None:
         """Take note of what there is, and have a copy of the image on the host, with one of the two as the image before."""
-        self.current = self.image()
-        self.first = self.image("ollama-previous") if self.current == SECOND else self.current
+        # What a case has left was judged with it, and is no part of where the next one begins
+        for name in (self.look().containers or {}).keys() - KEPT:
+            self.host.run("docker", "rm", "--force", name)
+        self.current = self.first = self.image()
         if upgrades:
-            self.host.sh(COPY_IMAGE, SECOND)
-        if upgrades and "ollama-previous" not in (self.look().containers or {}):
-            expect(self.run("server", ollama_image=self.other_image()), "well")
-        self.current = self.image()
+            self.host.sh(COPY_IMAGE, SECOND, self.current)
+            form = '{{ index .Config.Labels "alchemorsel.chaos" }}'
+            self.first = self.host.run("docker", "image", "inspect", "--format", form, SECOND).strip()
+            self.pair()
         self.before = self.look()
+
+    def pair(self) -> None:
+        """Have the other one of the two images as the image before, which it is no more after a rollback."""
+        kept = "ollama-previous" in (self.look().containers or {}) and self.image("ollama-previous")
+        if kept != self.other_image():
+            expect(self.run("server", ollama_image=self.other_image()), "well")
+            self.current = self.image()
 
     def moment(self, most: float) -> None:
         """Wait a random while, the same for the same seed."""
@@ -265,6 +293,8 @@ class Site:
     def new_host(self) -> None:
         """Put a new machine in the place of the host."""
         docker("rm", "--force", "--volumes", self.host.name)
+        # It has no copy of the image, so that no run can declare that
+        self.current = ""
         self.bring_up()
 
     def restart(self) -> None:

@@ -38,6 +38,8 @@ class Killed:
     variables: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, site: Site) -> None:
+        if self.book == "rollback":
+            site.pair()
         image = {"ollama_image": site.other_image()} if self.upgrade else {}
         play = site.start(self.book, **image, **self.variables)
         # What check mode says instead of the exchange has its name, too, and is skipped before
@@ -118,7 +120,7 @@ def daemon_change(site: Site) -> None:
     site.host.sh("cp -p /etc/docker/daemon.json /root/daemon.json")
     site.later.callback(site.host.sh, "mv /root/daemon.json /etc/docker/daemon.json; systemctl reload docker")
     change = {"docker_daemon_config": {"labels": ["chaos=1"]}}
-    Killed("engine", "Change daemon.json", KILL, 1.0, True, variables=change)(site)
+    Killed("engine", "Write daemon.json", KILL, 0.5, True, variables=change)(site)
 
 
 def first_run(site: Site) -> None:

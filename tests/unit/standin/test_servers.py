@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -42,6 +43,28 @@ def test_a_fault_shows_as_the_servers_error(standin: StandIn, model_registry: Mo
     wanted = {"model": model_registry.model("tiny"), "insecure": True}
     assert server.lines("/api/pull", wanted)[-1] == {"error": "pull model manifest: 503: later"}
     assert server.lines("/api/pull", wanted)[-1] == {"status": "success"}
+
+
+def test_what_the_disk_refuses_is_the_servers_error(
+    standin: StandIn, model_registry: ModelRegistry, tmp_path: Path
+) -> None:
+    """A directory in the place of a file stands for a disk that takes no further one: root can write anywhere else."""
+    model_registry.publish("library/tiny")
+    server = standin()
+    wanted = {"model": model_registry.model("tiny"), "insecure": True}
+    assert server.lines("/api/pull", wanted)[-1] == {"status": "success"}
+    folder = next(server.store.manifests.glob("*/*/tiny"))
+    (folder / "other").mkdir()
+    copied = {"source": wanted["model"], "destination": model_registry.model("tiny:other")}
+    status, answer = server.request("POST", "/api/copy", copied)
+    assert (status, json.loads(answer)) == (500, {"error": f"open {folder}/other: is a directory"})
+    blob = next(server.store.blobs.iterdir())
+    blob.rename(tmp_path / "taken")
+    for partial in ("partial-0", "partial"):
+        refused = blob.with_name(f"{blob.name}-{partial}")
+        refused.mkdir()
+        assert server.lines("/api/pull", wanted)[-1] == {"error": f"open {refused}: is a directory"}
+        refused.rmdir()
 
 
 def test_blobs_from_another_host(standin: StandIn, model_registry: ModelRegistry) -> None:
