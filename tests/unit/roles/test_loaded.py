@@ -149,20 +149,21 @@ class Engine:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def tell(self, handler) -> None:
+        # Before the answer begins: whoever has it may start a container at once
+        sent = len(self.events)
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         handler.wfile.flush()
         self.connections += 1
-        sent = len(self.events)
         while not self.ended:
             with self.lines:
                 self.lines.wait(0.05)
-            for event in self.events[sent:]:
-                line = json.dumps(event).encode() + b"\n"
+            while sent < len(self.events):
+                line = json.dumps(self.events[sent]).encode() + b"\n"
                 handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 handler.wfile.flush()
-            sent = len(self.events)
+                sent += 1
         handler.wfile.write(b"0\r\n\r\n")
         handler.close_connection = True
 
