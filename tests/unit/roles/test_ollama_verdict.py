@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 #: Processes of their own: not for every save
 pytestmark = pytest.mark.slow
@@ -29,7 +30,12 @@ MODELS = [{"name": "a"}, {"name": "b"}]
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """What the variables say of each of some hosts, by name; one play for all."""
+    """What the variables say of each of some hosts, by name; one run of Ansible for all."""
+    folder = tmp_path_factory.mktemp("play")
+    (folder / "text.pem").write_text("no certificate")
+    (folder / "good.pem").write_text("-----BEGIN CERTIFICATE-----")
+    # Where a lookup looks from a play
+    (folder / "templates").symlink_to(ROLE / "templates")
     hosts = {
         "gpu": {"__ollama_gpu": GPU},
         "gpu_with_context": {"__ollama_gpu": GPU, "ollama_context_length": 4096},
@@ -46,17 +52,31 @@ def told(tmp_path_factory):
         "cpu_small": {"ollama_models_list": MODELS, "_ollama_host_lines": STORED, "ollama_memory": "3g"},
         "quota": {"ollama_cpus": 2.5},
         "no_quota": {},
+        "durations": {
+            "ollama_healthcheck_interval": "30",
+            "ollama_healthcheck_timeout": "1m30s",
+            "ollama_healthcheck_start_period": "",
+            "ollama_log_max_size": "10 MB",
+        },
+        "authorities": {
+            "ollama_ca_files": [str(folder / "missing.pem"), str(folder / "text.pem"), str(folder / "good.pem")]
+        },
+        "archive": {"ollama_image_archive": "/srv/ollama.tar", "__ollama_archive_look": {"stat": {"exists": False}}},
+        "archive_not_needed": {
+            "ollama_image_archive": "/srv/ollama.tar",
+            "__ollama_archive_look": {"stat": {"exists": False}},
+            "__ollama_archive_unneeded": {"images": [{"Id": "sha256:aa"}]},
+        },
     }
-    folder = tmp_path_factory.mktemp("play")
     play = {
-        "hosts": "all",
         "gather_facts": False,
         "vars_files": [str(ROLE / "defaults/main.yml"), *sorted(str(file) for file in (ROLE / "vars/main").iterdir())],
         "tasks": [
             {
                 "name": "Keep",
                 "ansible.builtin.copy": {
-                    "content": "{{ {'warnings': _ollama_warnings, 'verdict': _ollama_memory_verdict, 'env': _ollama_env} | to_json }}",
+                    "content": "{{ {'warnings': _ollama_warnings, 'verdict': _ollama_memory_verdict, 'env': _ollama_env, "
+                    "'complaints': _ollama_complaints} | to_json }}",
                     "dest": f"{folder}/{{{{ inventory_hostname }}}}.json",
                     "mode": "0600",
                 },
@@ -66,15 +86,22 @@ def told(tmp_path_factory):
     common = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
-        "ansible_facts": {"memtotal_mb": 64000, "processor_nproc": 8},
+        "ansible_facts": {"memtotal_mb": 64000, "processor_nproc": 8, "all_ipv4_addresses": []},
+        "__ollama_host": {"rc": 0},
+        # As the role begins with
+        **yaml.safe_load((ROLE / "tasks/preflight.yml").read_text())[0]["ansible.builtin.set_fact"],
+        "__ollama_look": {"exists": False},
+        "_ollama_host_found": {"/var/lib": "755:0:0"},
     }
     # As variables of the task, which go before the files of the play
-    for name, variables in hosts.items():
-        play["tasks"][0]["vars"] = {**common, **variables}
-        (folder / f"{name}.yml").write_text(json.dumps([play]))
-        command = ["ansible-playbook", "-i", f"{name},", str(folder / f"{name}.yml"), "-c", "local"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROLE.parents[1])
-        assert done.returncode == 0, done.stdout + done.stderr
+    plays = [
+        {**play, "hosts": name, "tasks": [{**play["tasks"][0], "vars": {**common, **variables}}]}
+        for name, variables in hosts.items()
+    ]
+    (folder / "plays.yml").write_text(json.dumps(plays))
+    command = ["ansible-playbook", "-i", ",".join(hosts), str(folder / "plays.yml"), "-c", "local"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROLE.parents[1])
+    assert done.returncode == 0, done.stdout + done.stderr
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in hosts}
 
 
@@ -107,3 +134,25 @@ def test_a_smaller_quota_sets_the_threads_that_the_server_would_not(told):
     quota, all_of_them = told["quota"]["env"], told["no_quota"]["env"]
     assert (quota["LLAMA_ARG_THREADS"], quota["LLAMA_ARG_THREADS_HTTP"]) == ("2", "2")
     assert not [name for name in all_of_them if name.startswith("LLAMA_ARG_THREADS")]
+
+
+def test_a_declaration_without_faults_has_no_complaint(told):
+    assert told["no_quota"]["complaints"] == told["archive_not_needed"]["complaints"] == []
+
+
+def test_durations_and_sizes_that_the_engine_would_refuse_are_complaints(told):
+    assert told["durations"]["complaints"] == [
+        "ollama_healthcheck_interval is '30': whole numbers with their units (h, m, s, ms, us) are wanted, such as 30s or 1m30s.",
+        "ollama_healthcheck_start_period is '': whole numbers with their units (h, m, s, ms, us) are wanted, such as 30s or 1m30s.",
+        "ollama_log_max_size is '10 MB': a whole number with its unit (k, m, g) is wanted, such as 10m.",
+    ]
+
+
+def test_files_that_are_not_there_are_complaints(told):
+    missing, text = told["authorities"]["complaints"]
+    assert "missing.pem, and on the controller there is no PEM certificate in it: correct the path." in missing
+    assert "text.pem, and on the controller" in text
+    assert told["archive"]["complaints"] == [
+        "ollama_image_archive is /srv/ollama.tar, which is no file on this host, and the image docker.io/ollama/ollama:0.32.15 is not there "
+        "without it: copy the archive to the host, or correct the path."
+    ]
