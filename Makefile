@@ -178,7 +178,7 @@ molecule: venv ## Every scenario, each with its side effects
 $(SIDE_EFFECTS:%=molecule-all-%): molecule-all-%: venv
 	lab/engine.sh ensure
 	molecule destroy -s $*
-	{ molecule test -s $* --destroy never && molecule side_effect -s $*; } || { molecule destroy -s $*; exit 1; }
+	{ molecule test -s $* --destroy never && molecule side-effect -s $*; } || { molecule destroy -s $*; exit 1; }
 	molecule destroy -s $*
 
 .PHONY: clean
