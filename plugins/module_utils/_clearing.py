@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removes begun downloads that can never be completed, before each attempt of a pull; what can be resumed is left alone."""
+"""Removes begun downloads that can never be completed, around each attempt of a pull; what can be resumed is left alone."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def pull(
     :param insecure: the model's registry speaks plain http
     :param report: called with the model and each status line
     :param until: the clock's time at which it has to end, where ``pull_timeout`` does not begin now
-    :param clear: called before each attempt, where the server's store can be looked at
+    :param clear: called before each attempt and after the last one, where the server's store can be looked at
     :raises PullFailed: and its kinds, with cause and remedy
     :raises OllamaError: where the server itself is the trouble
     """
@@ -161,6 +161,9 @@ def pull(
         # A pull that begins before that has ended takes the blobs for verified; a wrong one would be removed under the model.
         pause = max(pause, left_alone)
         if not failure.retry or fruitless > limits.retries or clock.now() + pause >= deadline:
+            if clear and failure.retry:
+                # Nothing is left for the next run that it could not use, and a source that is wrong again is named.
+                clear(deadline)
             raise failure
         clock.sleep(pause)
 

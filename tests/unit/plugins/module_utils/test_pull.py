@@ -258,6 +258,15 @@ def test_what_stands_in_the_way_goes_before_each_attempt():
     assert calls == [1500.0] * 3
 
 
+def test_what_stands_in_the_way_goes_after_the_last_attempt():
+    calls = []
+    time = FakeTime()
+    server = FakeServer(time, [(0, bytes_done(50)), (99, bytes_done(50))])
+    with pytest.raises(errors.PullStalled):
+        pull(server, "m", clock=time.clock, limits=PullLimits(retries=0), clear=calls.append)
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("looks", [True, False])
 def test_a_stall_names_what_may_be_in_the_way_where_nobody_looks(looks):
     time = FakeTime()

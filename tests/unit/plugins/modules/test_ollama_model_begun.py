@@ -46,7 +46,7 @@ def begin(site, *bodies):
 
 def test_a_plan_for_more_than_there_is_goes_before_the_next_pull(site, new):
     layer = announce(site, 1000)
-    failed = site.run(name=[new], **STALL)
+    failed = site.run(name=[new], store_path=None, min_free=None, **STALL)
     assert failed["failed"] and len(begun(site)) == 2
     site.registry.heal()
     begun_before = site.files()
@@ -61,6 +61,12 @@ def test_a_plan_for_more_than_there_is_goes_before_the_next_pull(site, new):
     assert site.run(name=[new], verify=True)["actions"] == []
 
 
+def test_a_run_that_fails_leaves_nothing_that_cannot_be_used(site, new):
+    announce(site, 1000)
+    assert site.run(name=[new], **STALL)["failed"]
+    assert begun(site) == []
+
+
 def test_the_same_run_mends_it_if_the_registry_was_wrong_once(site, new):
     announce(site, 1000, times=1)
     result = site.run(name=[new], retries=2, **STALL)
@@ -70,7 +76,7 @@ def test_the_same_run_mends_it_if_the_registry_was_wrong_once(site, new):
 
 def test_a_registry_that_goes_on_is_named(site, new):
     layer = announce(site, 1000)
-    result = site.run(name=[new], retries=5, **STALL)
+    result = site.run(name=[new], retries=1, **STALL)
     assert result["error_kind"] == "SourceUnusable"
     assert f"announces another size for blob {layer.digest} than its manifest" in result["msg"]
     assert begun(site) == []
