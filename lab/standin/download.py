@@ -10,7 +10,7 @@ import io
 import json
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -52,6 +52,47 @@ def plan_parts(total: int) -> list[Part]:
     return [Part(n, offset, min(size, total - offset)) for n, offset in enumerate(range(0, total, size))]
 
 
+def read_part(text: str) -> Part:
+    """A part from its file: the first JSON value, whatever follows; raises ApiError with Go's words."""
+    try:
+        data = json.JSONDecoder().raw_decode(text.lstrip())[0]
+    except json.JSONDecodeError as error:
+        rest = "" if error.msg.startswith("Unterminated") else text.lstrip()[error.pos :].strip()
+        said = f"invalid character '{rest[0]}' looking for beginning of value" if rest else "unexpected EOF"
+        raise ApiError(500, said if text.strip() else "EOF") from error
+    if data is None:
+        return Part(0, 0, 0)
+    if not isinstance(data, dict):
+        raise ApiError(
+            500, f"json: cannot unmarshal {_go_kind(data)} into Go value of type server.jsonBlobDownloadPart"
+        )
+    # Go takes the names in any case
+    given = {key.lower(): value for key, value in data.items()}
+    values = {item.name: given.get(item.name.lower(), 0) for item in fields(Part)}
+    for name, value in values.items():
+        if type(value) is not int:
+            kind = _go_kind(value) + (f" {value}" if isinstance(value, float) else "")
+            told = f"into Go struct field jsonBlobDownloadPart.{name} of type int64"
+            raise ApiError(500, f"json: cannot unmarshal {kind} {told}")
+    return Part(**values)
+
+
+def _go_kind(value: object) -> str:
+    kinds = {list: "array", dict: "object", str: "string", bool: "bool"}
+    return kinds.get(type(value), "number")
+
+
+async def pause_to_the_end(seconds: float) -> None:
+    """Waits before the next attempt. The real server's pause has its time even if nobody wants the blob any more."""
+    pause = asyncio.ensure_future(asyncio.sleep(seconds))
+    try:
+        await asyncio.shield(pause)
+    except asyncio.CancelledError:
+        # the second time, the server is to end
+        await pause
+        raise
+
+
 class Download:
     """A running fetch of one blob, shared by all who want it."""
 
@@ -85,7 +126,10 @@ class Download:
     async def prepare(self) -> None:
         """Reads what an earlier pull left, else asks the registry for the size."""
         for path in sorted(self.data.parent.glob(self.data.name + "-*")):
-            self.parts.append(Part(**json.loads(path.read_text(encoding="utf-8"))))
+            try:
+                self.parts.append(read_part(path.read_text(encoding="utf-8", errors="replace")))
+            except IsADirectoryError as error:
+                raise ApiError(500, os_error_text(error, "read", path)) from error
         if not self.parts:
             response = await self.client.request("HEAD", self.url)
             response.release()
@@ -95,11 +139,12 @@ class Download:
                 self._save(part)
         self.prepared = True
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
         self.task = asyncio.get_running_loop().create_task(self._run())
+        return self.task
 
-    async def release(self) -> None:
-        """One user less; the last one who leaves stops the fetch and its progress is saved."""
+    def release(self) -> None:
+        """One user less; the last one who leaves stops the fetch and its progress is saved, after its pause if it is in one."""
         self.users -= 1
         if self.users > 0:
             return
@@ -108,15 +153,19 @@ class Download:
             raise Fatal("panic: runtime error: invalid memory address or nil pointer dereference")
         if not self.task.done():
             self.task.cancel()
-            await asyncio.wait([self.task])
 
     async def _run(self) -> None:
         with self._open() as stream:
             if self.parts:
                 url = await self._discover()
                 await self._fetch_all(url, stream.fileno())
-        for part in self.parts:
-            self._part_file(part).unlink(missing_ok=True)
+        # by number, whatever the numbers of the parts are
+        for number in range(len(self.parts)):
+            path = self.data.with_name(f"{self.data.name}-{number}")
+            try:
+                path.unlink()
+            except OSError as error:
+                raise DownloadError(os_error_text(error, "remove", path)) from error
         self.data.rename(self.target)
 
     def _open(self) -> io.BufferedRandom:
@@ -176,10 +225,11 @@ class Download:
             except asyncio.TimeoutError:
                 continue  # a stall restarts the part, without a limit
             except (RequestError, EOFError, CutOff) as error:
+                # also after the last one
+                await pause_to_the_end(2**attempt * self.scale)
                 attempt += 1
                 if attempt >= MAX_ATTEMPTS:
                     raise DownloadError(f"max retries exceeded: {error}") from error
-                await asyncio.sleep(2 ** (attempt - 1) * self.scale)
 
     async def _fetch_range(self, url: str, part: Part, descriptor: int) -> None:
         """Reads the rest of a part. Bytes of an attempt that was cut are kept, those of a stalled or short one are not."""

@@ -110,11 +110,13 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=None),
                 auto_decompress=False,
             )
+        # Kept for another request, a connection with such a limit would end of the silence until then.
+        own = {} if idle is None else {"Connection": "close"}
         try:
             return await self._session.request(
                 method,
                 url,
-                headers={"User-Agent": self._agent, **(headers or {})},
+                headers={"User-Agent": self._agent, **own, **(headers or {})},
                 allow_redirects=False,
                 ssl=self._context,
                 proxy=proxy_for(url, self._environ),

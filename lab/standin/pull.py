@@ -108,9 +108,7 @@ class Puller:
             async for amounts in self._wait(download, label):
                 yield amounts
         finally:
-            if self.downloads.get(layer.digest) is download and (download.users == 1 or _finished(download)):
-                del self.downloads[layer.digest]
-            await download.release()
+            download.release()
 
     async def _prepare(self, download: Download, digest: str) -> None:
         try:
@@ -122,7 +120,7 @@ class Puller:
         finally:
             if not download.prepared:
                 del self.downloads[digest]
-        download.start()
+        download.start().add_done_callback(lambda _task: self.downloads.pop(digest))
 
     async def _wait(self, download: Download, label: Line) -> AsyncGenerator[Line, None]:
         """A line every 60 ms until the blob is there; the newer version is silent about what takes less."""
@@ -131,18 +129,21 @@ class Puller:
         shown = not self.settings.profile.blob_floor
         await asyncio.sleep(0)
         while True:
-            if _failed(download) or (_finished(download) and loop.time() >= earliest and shown):
+            if _ended_early(download) or (_finished(download) and loop.time() >= earliest and shown):
                 break
             if download.task is not None and not download.task.done():
                 await asyncio.wait([download.task], timeout=TICK)
             else:
                 await asyncio.sleep(TICK)
-            if not _finished(download) or (not _failed(download) and (not shown or loop.time() < earliest)):
+            if not _finished(download) or (not _ended_early(download) and (not shown or loop.time() < earliest)):
                 shown = True
                 yield label | _amounts(download.total, download.completed)
         task = download.task
         assert task is not None
-        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            # it was left by all others before this one came
+            raise ApiError(500, "context canceled")
+        error = task.exception()
         if isinstance(error, (DownloadError, RequestError)):
             raise ApiError(500, str(error)) from error
         if isinstance(error, OSError):
@@ -163,6 +164,10 @@ class Puller:
         tasks = [download.task for download in self.downloads.values() if download.task and not download.task.done()]
         for task in tasks:
             task.cancel()
+        await asyncio.sleep(0)
+        for task in tasks:
+            # a pause goes on after the first time
+            task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=2)
 
@@ -176,9 +181,11 @@ def _finished(download: Download) -> bool:
     return download.task is not None and download.task.done()
 
 
-def _failed(download: Download) -> bool:
+def _ended_early(download: Download) -> bool:
+    """Whether it failed while bytes were missing. What fails when all are there is noticed as late as a success."""
     task = download.task
-    return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+    failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+    return failed and download.completed < download.total
 
 
 def _amounts(total: int, completed: int) -> Line:

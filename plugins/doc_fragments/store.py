@@ -22,6 +22,10 @@ options:
       - A pull takes a file that is there as it is. So a file with a wrong size is removed first, after its content was found not to have
         the digest that it is named after. Where the user may not do that, a model that shares it with no other is removed over the
         API and pulled as a whole.
+      - What an interrupted pull left of a blob is resumed. Where that can never be completed, because the server has planned it for another
+        size than the source's manifest says, or because a file of the plan (C(blobs/sha256-*-partial-*)) is lost or cannot be read, it is
+        removed before the pull, with a warning, unless some process has it open. Without O(store_path), every pull of such a model
+        fails until somebody removes these files.
       - The sources of missing models are asked for their manifests too, for O(min_free).
     type: path
   verify:

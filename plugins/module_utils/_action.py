@@ -45,6 +45,8 @@ class Offer:
     :param gone: the source was read and does not have the model
     :param problem: why there is no digest, one sentence
     :param blobs: size of each blob by digest; empty if they are not known
+    :param waited: seconds that the source wanted to have waited before it answered
+    :param busy: the source wants to have waited longer than is done
     """
 
     digest: str | None = None
@@ -53,6 +55,8 @@ class Offer:
     gone: bool = False
     problem: str = ""
     blobs: Mapping[str, int] = field(default_factory=dict)
+    waited: float = 0.0
+    busy: bool = False
 
     def same(self, one: str, other: str) -> bool:
         """Tell whether two digests mean one manifest."""
@@ -98,6 +102,8 @@ class Action:
     via: ModelName | None = None
     #: the file that it is made from
     file: SourceFile | None = None
+    #: why its source, which is not to be asked again now, gives nothing
+    busy: str = ""
 
     @property
     def fetches(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Callable
@@ -26,6 +26,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     Action,
     Plan,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._clearing import Clearing
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._fetch import Fetcher
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
@@ -99,6 +100,7 @@ class Executor:
     :param report: called with model and status line of a pull, an upload or a load, by several threads
     :param parallel: how many models may be fetched at the same time
     :param record: where is kept what was made here
+    :param sizes: asks the source of a model for the size of each blob; empty if it does not say
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Executor:
         parallel: int = 1,
         memory: Memory = NO_MEMORY,
         record: Record | None = None,
+        sizes: Callable[[ModelName], Mapping[str, int]] = lambda name: {},
     ) -> None:
         self._live = Live(client, held)
         self._record = record
@@ -125,8 +128,14 @@ class Executor:
         #: what the operator should know of what went well
         self.warnings: list[str] = []
         self._fetcher_of: Callable[[Live], Fetcher] = lambda live: Fetcher(
-            live, insecure=insecure, limits=limits, report=self._tell, clock=self._clock
+            live,
+            insecure=insecure,
+            limits=limits,
+            report=self._tell,
+            clock=self._clock,
+            clearing=self._clearing,
         )
+        self._sizes = sizes
         self._importer = Importer(self._live, limits=limits, report=report, clock=self._clock)
         self._residency = Residency(self._live, memory, report=report, clock=self._clock)
 
@@ -211,6 +220,9 @@ class Executor:
 
     def _carry_out(self, action: Action, live: Live) -> Held | None:
         """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
+        if action.busy:
+            # The server would ask the same source, and gets no other answer.
+            raise errors.SourceBusy(f"{action.name} is not fetched: {action.busy}")
         clear_way(live, action, self._store_path, self._clock)
         if action.kind in (DELETE, CLEANUP):
             delete(live, action, self._clock)
@@ -225,9 +237,19 @@ class Executor:
             # Nothing is fetched, but a big model's header is read from a cold disk.
             return create(live, action, timeout=10 * live.client.timeout)
         fetcher = self._fetcher_of(live)
-        model = fetcher.fetch(action)
-        self.warnings += fetcher.warnings
-        return model
+        try:
+            return fetcher.fetch(action)
+        finally:
+            self.warnings += fetcher.warnings
+
+    def _clearing(self, action: Action) -> Clearing | None:
+        """Return what clears the way for a pull in the server's store, where that can be looked at."""
+        if self._store_path is None:
+            return None
+        url, name = self._live.client.url, action.name
+        return Clearing(
+            name.short, self._store_path, lambda: action.blobs or self._sizes(name), url=url, clock=self._clock
+        )
 
     def _half_done(self, action: Action, began: float) -> list[Done]:
         """Return what a creation or a copy that failed has changed all the same: its last steps only tidy up."""

@@ -151,6 +151,7 @@ def _carry_out(
         parallel=wanted.parallel,
         memory=wanted.memory,
         record=record,
+        sizes=registry.sizes,
     )
     outcome = executor.run(seen.plan)
     result.done = outcome.done

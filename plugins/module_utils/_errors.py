@@ -235,6 +235,8 @@ class SourceBusy(PullFailed):
 
     #: after so many seconds, where it says so
     retry_after: float | None = None
+    #: which is longer than is waited, so that there is no use in another request
+    too_long = False
 
 
 class SourceFailed(PullFailed):

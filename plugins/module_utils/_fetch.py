@@ -16,6 +16,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     guard_name,
     new_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._clearing import Clearing
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
@@ -39,6 +40,7 @@ class Fetcher:
 
     :param insecure: tells whether a model's registry speaks plain http
     :param report: called with model and status line of a pull
+    :param clearing: returns what clears the way in the server's store for an action, where that can be looked at
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Fetcher:
         limits: PullLimits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        clearing: Callable[[Action], Clearing | None] = lambda action: None,
     ) -> None:
         self._live = live
         self._insecure = insecure
         self._limits = limits
         self._report = report
         self._clock = clock or Clock()
+        self._clearing_of = clearing
         #: what the operator should know of fetches that went well
         self.warnings: list[str] = []
 
@@ -79,7 +83,7 @@ class Fetcher:
         guard = self._guard(action)
         try:
             right = self._pull(action, guard)
-        except errors.PullFailed:
+        except (errors.PullFailed, errors.StoreBroken):
             self._drop_guard(action, guard)
             raise
         try:
@@ -106,18 +110,22 @@ class Fetcher:
         their place by then, and never looks at them again.
         """
         until = self._clock.now() + self._limits.pull_timeout
-        if not self._pull_once(action, until):
-            return True
-        self._take_away(action, guard)
-        if self._pull_once(action, until):
-            return False
+        clearing = self._clearing_of(action)
+        try:
+            if not self._pull_once(action, until, clearing):
+                return True
+            self._take_away(action, guard)
+            if self._pull_once(action, until, clearing):
+                return False
+        finally:
+            self.warnings += clearing.warnings if clearing else []
         self.warnings.append(
             f"{action.name} came with wrong bytes at first, so that all that had been fetched of it was removed and fetched "
             "anew; look for a proxy that alters or shortens answers, or for bad memory or disk"
         )
         return True
 
-    def _pull_once(self, action: Action, until: float) -> bool:
+    def _pull_once(self, action: Action, until: float, clearing: Clearing | None) -> bool:
         """Pull a model; tell whether a blob came with wrong bytes on the way."""
         place = action.via or action.name
         try:
@@ -129,6 +137,7 @@ class Fetcher:
                 report=self._reporter(action.name),
                 clock=self._clock,
                 until=until,
+                clear=clearing,
             )
         finally:
             if self._report:

@@ -116,6 +116,10 @@ def decide(
     for item in desired:
         there = held.get(item.name.key)
         offer = offers.get(item.name.key, NO_OFFER)
+        if offer.waited:
+            draft.warnings.append(
+                f"the source of {item.name} limits the rate (429): it was waited for {offer.waited:.0f} s, as it asked"
+            )
         if item.state == ABSENT:
             if there:
                 draft.deletes.append(_delete(there, "declared absent"))
@@ -184,11 +188,14 @@ def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | No
     after = item.digest or offer.digest or UNKNOWN
     kind = UPDATE if there else PULL
     name = there.name if there else item.name
-    return Action(kind, name, reason, before, after, offer.size, wanted, blobs=offer.blobs), ""
+    busy = offer.problem if offer.busy else ""
+    return Action(kind, name, reason, before, after, offer.size, wanted, blobs=offer.blobs, busy=busy), ""
 
 
 def _unread(item: Desired, there: Held | None, offer: Offer) -> str:
     consequence = "it is pulled and the digests are compared" if there else "its digest is known only after the pull"
+    if offer.busy:
+        consequence = "it is not fetched now"
     return f"{offer.problem}; {consequence} ({item.name})"
 
 

@@ -22,6 +22,8 @@ MAX_PAUSE = 60.0
 VERIFY_RATE = 50_000_000
 
 Report = Callable[[str, "dict[str, Any]"], None]
+#: Removes from the store what no attempt can complete, given the clock's time at which the pull has to end; tells whether there was any.
+Clear = Callable[[float], bool]
 
 
 class Puller(Protocol):
@@ -119,6 +121,7 @@ def pull(
     report: Report | None = None,
     clock: Clock | None = None,
     until: float | None = None,
+    clear: Clear | None = None,
 ) -> bool:
     """Pull a model; return when the server said ``success``, and whether a blob had come with wrong bytes before.
 
@@ -126,6 +129,7 @@ def pull(
     :param insecure: the model's registry speaks plain http
     :param report: called with the model and each status line
     :param until: the clock's time at which it has to end, where ``pull_timeout`` does not begin now
+    :param clear: called before each attempt and after the last one, where the server's store can be looked at
     :raises PullFailed: and its kinds, with cause and remedy
     :raises OllamaError: where the server itself is the trouble
     """
@@ -135,12 +139,17 @@ def pull(
     fruitless = 0
     mismatch = False
     while True:
+        if clear and clear(deadline):
+            # A blob begins anew.
+            phase = Phase()
         phase.begin(clock.now())
         try:
             _attempt(client, model, insecure, phase, deadline, limits, report, clock)
             return mismatch
         except errors.OllamaError as exc:
             failure = _named(exc, model, client.url)
+            if isinstance(failure, errors.PullStalled) and clear is None:
+                failure = errors.PullStalled(failure.message + _BLIND, url=failure.url)
             # An error line is the server's own end; it goes on with a verification whose client has left.
             left_alone = phase.verification if not isinstance(exc, errors.BadAnswer) else 0.0
         # A blob that came with wrong bytes begins anew, and its bytes are no progress.
@@ -152,6 +161,9 @@ def pull(
         # A pull that begins before that has ended takes the blobs for verified; a wrong one would be removed under the model.
         pause = max(pause, left_alone)
         if not failure.retry or fruitless > limits.retries or clock.now() + pause >= deadline:
+            if clear and failure.retry:
+                # Nothing is left for the next run that it could not use, and a source that is wrong again is named.
+                clear(deadline)
             raise failure
         clock.sleep(pause)
 
@@ -182,6 +194,11 @@ def _attempt(
         stream.close()
 
 
+#: Of a stall, where nobody looks at the store.
+_BLIND = (
+    " If it stalls in every run, the server may hold a download that can never be completed: give store_path, so that this is seen "
+    "and mended, or remove the files sha256-...-partial* from blobs in its model directory while nothing is pulled."
+)
 _RISK = (
     ", and the server was not downloading but preparing or verifying when it was cut, which can make the whole server end "
     "if another client pulls the same model"

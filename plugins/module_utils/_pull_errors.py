@@ -84,6 +84,15 @@ PULL_ERRORS: tuple[tuple[Pattern[str], type[PullFailed], str], ...] = (
         "check that the Ollama server's machine reaches the source (DNS, firewall, HTTPS_PROXY of the server)",
     ),
     (
+        re.compile(
+            r"^max retries exceeded: (EOF|unexpected EOF)$|^(EOF|unexpected EOF)$|-partial-\d+: (no such file|is a directory)"
+            r"|^invalid character |jsonBlobDownloadPart"
+        ),
+        PullFailed,
+        "the source sends less than it announces, or what an earlier pull left in the server's store can never be completed; with store_path "
+        "this is seen and mended; else remove the files sha256-...-partial* from blobs in its model directory while nothing is pulled",
+    ),
+    (
         re.compile(r"file does not exist"),
         SourceUnusable,
         "the source serves the manifest but not all of its blobs; it has to be repaired there",

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ ACCEPT = "application/vnd.docker.distribution.manifest.v2+json"
 MAX_MANIFEST = 4 * 1024 * 1024
 #: Manifests asked for at the same time.
 THREADS = 8
+#: Seconds that a source is waited for at most: nobody sees that wait before its end.
+MAX_WAIT = 300.0
 
 # Fill levels of the server's JSON decoder: white space after the JSON text is hashed only up to one of them.
 _DECODER_STEPS = (512, 1536, 3584, 7680)
@@ -48,12 +50,14 @@ class Manifest:
     :param digests: the same, and what a server may show instead when white space ends the body
     :param size: bytes of all layers and the config, as a server lists it
     :param blobs: size of each layer and of the config by digest; empty if one of them is not named as a blob is
+    :param waited: seconds that the source wanted to have waited before
     """
 
     digest: str
     digests: frozenset[str]
     size: int
     blobs: Mapping[str, int] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 def read_manifest(body: bytes) -> Manifest:
@@ -99,7 +103,7 @@ class Registry:
     :param timeout: seconds for one request
     :param mirror: ``host:port`` from which models of the default registry are fetched
     :param retries: how often a source that asks to come back later is asked again
-    :param patience: seconds that this may take for one manifest
+    :param patience: seconds that this may take for one manifest, of which there are not more than MAX_WAIT
     """
 
     def __init__(
@@ -127,7 +131,7 @@ class Registry:
         self._timeout = timeout
         self._mirror = parse_mirror(mirror)
         self._retries = retries
-        self._patience = patience
+        self._patience = min(patience, MAX_WAIT)
         self._clock = clock or Clock()
 
     def is_insecure(self, name: ModelName) -> bool:
@@ -148,21 +152,43 @@ class Registry:
         except errors.PullFailed as exc:
             return exc
 
+    def sizes(self, name: ModelName) -> Mapping[str, int]:
+        """Return the size of each blob of a model by digest, nothing if the source does not say that at once."""
+        try:
+            return self._manifest(name).blobs
+        except errors.PullFailed:
+            # The pull itself tells what is the matter with the source.
+            return {}
+
     def manifest(self, name: ModelName) -> Manifest:
         """Return what the source serves for a name; wait where the source asks for it.
 
         :raises SourceNotFound: if the source does not have it; everything else that is raised says that it could not be read
         """
-        deadline = self._clock.now() + self._patience
+        began = self._clock.now()
+        waited = 0.0
         for _attempt in range(self._retries):
             try:
-                return self._manifest(name)
+                return replace(self._manifest(name), waited=waited)
             except errors.SourceBusy as exc:
-                pause = (exc.retry_after or 0.0) + self._clock.random()
-                if exc.retry_after is None or self._clock.now() + pause >= deadline:
+                if exc.retry_after is None:
                     raise
+                pause = exc.retry_after + self._clock.random()
+                if self._clock.now() + pause >= began + self._patience:
+                    raise self._too_long(exc) from exc
                 self._clock.sleep(pause)
-        return self._manifest(name)
+                waited += pause
+        return replace(self._manifest(name), waited=waited)
+
+    def _too_long(self, busy: errors.SourceBusy) -> errors.SourceBusy:
+        failure = errors.SourceBusy(
+            f"{busy.message}, and a manifest is waited for {self._patience:g} s at most",
+            url=busy.url,
+            http_status=busy.http_status,
+            error=busy.error,
+        )
+        failure.retry_after, failure.too_long = busy.retry_after, True
+        return failure
 
     def _manifest(self, name: ModelName) -> Manifest:
         place = at_mirror(name, self._mirror)

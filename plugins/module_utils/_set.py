@@ -197,8 +197,9 @@ def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer
 def offer(answer: Manifest | errors.PullFailed) -> Offer:
     """Return what the source said in the plan's terms."""
     if isinstance(answer, Manifest):
-        return Offer(digest=answer.digest, digests=answer.digests, size=answer.size, blobs=answer.blobs)
-    return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message)
+        return Offer(answer.digest, answer.digests, answer.size, blobs=answer.blobs, waited=answer.waited)
+    busy = isinstance(answer, errors.SourceBusy) and answer.too_long
+    return Offer(gone=isinstance(answer, errors.SourceNotFound), problem=answer.message, busy=busy)
 
 
 def offer_from(value: Mapping[str, Any]) -> Offer:

@@ -37,6 +37,7 @@ UNKNOWN_DIGESTS: dict[str, set[str]] = {
 #: pulls of a large blob that may be over within 60 ms, and so without a line: (version, slug)
 QUICK_LARGE = {
     ("0.32.15", "pull-resume-after-disconnect"),
+    ("0.32.15", "pull-plan-without-its-first-file"),
     ("0.32.15", "pull-error-disk-full"),
     ("0.24.0", "pull-error-disk-full"),
 }

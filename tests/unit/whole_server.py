@@ -52,6 +52,9 @@ class Source:
     def is_insecure(self, name: ModelName) -> bool:
         return False
 
+    def sizes(self, name: ModelName) -> dict[str, int]:
+        return {}
+
     def manifests(self, names: Iterable[ModelName]) -> dict[str, Manifest | errors.PullFailed]:
         return {name.key: self._manifest(name) for name in names}
 

@@ -60,10 +60,10 @@ def test_what_the_disk_refuses_is_the_servers_error(
     assert (status, json.loads(answer)) == (500, {"error": f"open {folder}/other: is a directory"})
     blob = next(server.store.blobs.iterdir())
     blob.rename(tmp_path / "taken")
-    for partial in ("partial-0", "partial"):
+    for partial, operation in (("partial-0", "read"), ("partial", "open")):
         refused = blob.with_name(f"{blob.name}-{partial}")
         refused.mkdir()
-        assert server.lines("/api/pull", wanted)[-1] == {"error": f"open {refused}: is a directory"}
+        assert server.lines("/api/pull", wanted)[-1] == {"error": f"{operation} {refused}: is a directory"}
         refused.rmdir()
 
 

@@ -241,3 +241,38 @@ def test_the_phase_knows_progress_over_attempts():
     assert phase.left(12, 20) == 19
     phase.feed(bytes_done(51), 13)
     assert phase.gained
+
+
+def test_what_stands_in_the_way_goes_before_each_attempt():
+    calls = []
+    time = FakeTime()
+    stall = [(0, bytes_done(50)), (99, bytes_done(50))]
+    server = FakeServer(time, stall, [(0, bytes_done(10)), (99, bytes_done(10))], [(0, SUCCESS)])
+
+    def clear(until):
+        calls.append(until)
+        return len(calls) == 2
+
+    # The second attempt has less than the first one, but begins anew: that is progress.
+    pull(server, "m", clock=time.clock, limits=PullLimits(retries=1, pull_timeout=500.0), clear=clear)
+    assert calls == [1500.0] * 3
+
+
+def test_what_stands_in_the_way_goes_after_the_last_attempt():
+    calls = []
+    time = FakeTime()
+    server = FakeServer(time, [(0, bytes_done(50)), (99, bytes_done(50))])
+    with pytest.raises(errors.PullStalled):
+        pull(server, "m", clock=time.clock, limits=PullLimits(retries=0), clear=calls.append)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_stall_names_what_may_be_in_the_way_where_nobody_looks(looks):
+    time = FakeTime()
+    server = FakeServer(time, [(0, bytes_done(50)), (99, bytes_done(50))])
+    with pytest.raises(errors.PullStalled) as caught:
+        pull(
+            server, "m", clock=time.clock, limits=PullLimits(retries=0), clear=(lambda until: False) if looks else None
+        )
+    assert ("sha256-...-partial*" in caught.value.message) is not looks

@@ -117,6 +117,7 @@ class BusySource(Registry):
         self.now = 0.0
         self.pauses = []
         self.requests = 0
+        self.body = body_of(300)
         self._asks = list(asks)
         super().__init__(clock=Clock(now=lambda: self.now, sleep=self._wait, random=lambda: 0.5), **options)
 
@@ -128,13 +129,35 @@ class BusySource(Registry):
         self.requests += 1
         if self._asks:
             return 429, b"slow down", self._asks.pop(0)
-        return 200, body_of(300), None
+        return 200, self.body, None
 
 
 def test_a_source_is_given_the_time_that_it_asks_for():
     source = BusySource([10.0, 0.0], retries=2, patience=60.0)
-    assert source.manifest(parse_name("a")).digest == digest(body_of(300))
+    manifest = source.manifest(parse_name("a"))
+    assert (manifest.digest, manifest.waited) == (digest(body_of(300)), 11.0)
     assert source.pauses == [10.5, 0.5]
+    assert source.manifest(parse_name("a")).waited == 0.0
+
+
+@pytest.mark.parametrize(("asked", "patience", "most"), [(3600.0, 7200.0, 300), (299.0, 299.0, 299), (13.0, 12.0, 12)])
+def test_a_wait_that_nobody_would_see_is_refused_at_once(asked, patience, most):
+    source = BusySource([asked], retries=5, patience=patience)
+    with pytest.raises(
+        SourceBusy, match=f"asks to wait {asked:.0f} s, and a manifest is waited for {most} s at most"
+    ) as caught:
+        source.manifest(parse_name("a"))
+    assert caught.value.too_long
+    assert (source.requests, source.now) == (1, 0.0)
+
+
+def test_sizes_are_asked_for_without_waiting():
+    source = BusySource([10.0], retries=5, patience=60.0)
+    assert source.sizes(parse_name("a")) == {}
+    assert (source.requests, source.now) == (1, 0.0)
+    layer = {"digest": "sha256:" + "a" * 64, "size": 5}
+    source.body = json.dumps({"layers": [layer]}).encode()
+    assert source.sizes(parse_name("a")) == {layer["digest"]: 5}
 
 
 @pytest.mark.parametrize(

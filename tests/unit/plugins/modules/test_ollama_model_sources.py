@@ -123,6 +123,24 @@ def test_what_the_modules_own_request_meets(pull, empty_server, model_registry, 
     pull(empty_server, name, state="absent")
 
 
+def test_a_source_that_wants_an_hour_fails_its_model_at_once(pull, empty_server, model_registry):
+    digest = model_registry.publish("library/tiny")
+    model_registry.fail("status", request="manifest", status=429, headers={"Retry-After": "3600"})
+    result = pull(empty_server, model_registry.model("tiny"), digest=digest, retries=5)
+    assert (result["error_kind"], model_registry.counts["requests"]["manifest"]) == ("SourceBusy", 1)
+    assert "it asks to wait 3600 s, and a manifest is waited for 300 s at most" in result["msg"]
+
+
+def test_a_shorter_wait_is_told(pull, empty_server, model_registry):
+    digest = model_registry.publish("library/tiny")
+    model_registry.fail("status", request="manifest", status=429, headers={"Retry-After": "1"}, times=1)
+    name = model_registry.model("tiny")
+    result = pull(empty_server, name, digest=digest, retries=5)
+    assert listed(empty_server) == {name: digest}
+    assert f"the source of {name} limits the rate (429): it was waited for" in str(result["warnings"])
+    pull(empty_server, name, state="absent")
+
+
 def test_a_manifest_that_is_gone_is_refused_before_anything_is_pulled(pull, empty_server, model_registry):
     digest = model_registry.publish("library/tiny")
     model_registry.fail(**FAULTS["gone"][0], times=1)

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Downloads that the server has begun: ``blobs/sha256-<hex>-partial``, and a plan in ``blobs/sha256-<hex>-partial-<n>``, JSON each.
+
+The server makes the plan once, for the size that the source says then, and follows it in all later pulls. A plan for another
+size than the blob has, or one that has lost a file or cannot be read, is never completed. It also stays in the memory of a server
+that works on it, up to 32 seconds longer than its client, and such a server writes plan files anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Collection, Mapping
+from typing import Any, Optional
+
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import BLOBS, blob_path
+
+#: No file of a plan is larger: it has one line.
+MAX_PART = 64 * 1024
+_MARK = "-partial"
+
+#: File name -> its content, ``None`` for what is no regular file.
+Parts = Mapping[str, Optional[bytes]]
+
+
+def part_size(body: bytes | None) -> int | None:
+    """Return the bytes that a file of a plan stands for, ``None`` if it is in a form that this does not know.
+
+    The server takes the first JSON value of the file and ignores what follows, and so does this.
+
+    :raises ValueError: with the words that say why the server cannot read it
+    """
+    if body is None:
+        raise ValueError("is no regular file")
+    text = body[:MAX_PART].decode("utf-8", "replace").lstrip(" \t\r\n")
+    if not text:
+        raise ValueError("is empty")
+    try:
+        content: Any = json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError) as exc:
+        raise ValueError("is no complete JSON text") from exc
+    if not isinstance(content, dict):
+        raise ValueError("is JSON, but no part of a download")
+    if "Size" not in content:
+        # No known version writes that. One that does may be able to complete it.
+        return None
+    size = content["Size"]
+    if not is_whole(size) or size < 0:
+        raise ValueError("has a size that is none")
+    return int(size)
+
+
+def hopeless(parts: Parts, wanted: int) -> str:
+    """Return why a plan can never be completed, an empty text if it can, or where that is not known.
+
+    :param wanted: size of the blob as the manifest of its source says, 0 if it says none
+    """
+    sizes, faults = [], []
+    for name in sorted(parts):
+        try:
+            sizes.append(part_size(parts[name]))
+        except ValueError as exc:
+            faults.append(f"{name} {exc}")
+    if not parts or wanted <= 0 or None in sizes:
+        return ""
+    if faults:
+        return faults[0]
+    total = sum(size for size in sizes if size is not None)
+    return "" if total == wanted else f"it is for {total} bytes, and the manifest of the source says {wanted}"
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Return the files of a plan in an order in which they can be removed: what is there after each step is a beginning of the blob."""
+    return sorted(names, key=lambda name: (_number(name), name), reverse=True)
+
+
+def _number(name: str) -> int:
+    number = name.rpartition("-")[2]
+    # What has no number belongs to no beginning.
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 1 << 32
+
+
+# --- on the disk --------------------------------------------------------------------------------------------------
+
+
+def any_begun(root: str) -> bool:
+    """Tell whether the store has a plan of any blob."""
+    return any(_MARK + "-" in name for name in _names(os.path.join(root, BLOBS)))
+
+
+def read_plan(root: str, digest: str) -> dict[str, bytes | None]:
+    """Return the plan for a blob; links are not followed.
+
+    :raises OSError: if it cannot be read
+    """
+    directory, blob = os.path.split(blob_path(root, digest))
+    parts: dict[str, bytes | None] = {}
+    for name in _names(directory):
+        if name.startswith(f"{blob}{_MARK}-"):
+            try:
+                parts[name] = _read(os.path.join(directory, name))
+            except FileNotFoundError:
+                # The download ended just now.
+                continue
+    return parts
+
+
+def _read(path: str) -> bytes | None:
+    """Return the beginning of a file, ``None`` for what is no regular one."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return None
+    # Another kind of file may have taken its place: neither a link is followed nor a pipe waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        return stream.read(MAX_PART) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def remove_plan(root: str, digest: str, names: Collection[str]) -> None:
+    """Remove the files of a plan and what was fetched by it; a link goes, not what it leads to.
+
+    :raises OSError: if that cannot be done
+    """
+    path = blob_path(root, digest)
+    for name in [*in_order(names), os.path.basename(path) + _MARK]:
+        try:
+            os.unlink(os.path.join(os.path.dirname(path), name))
+        except FileNotFoundError:
+            # The server was faster.
+            continue
+
+
+def in_use(root: str, digest: str, processes: str = "/proc") -> bool:
+    """Tell whether some process has a begun download open, as far as this user may see that.
+
+    The server has it open from the first request to the end. In a container it has another path there, but is the same file.
+    """
+    path = blob_path(root, digest) + _MARK
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return False
+    return any(os.path.samestat(found, wanted) for found in _open_files(processes, os.path.basename(path)))
+
+
+def _open_files(processes: str, name: str) -> list[os.stat_result]:
+    """Return the status of all open files with a name."""
+    found = []
+    for process in filter(str.isdecimal, _names(processes)):
+        folder = os.path.join(processes, process, "fd")
+        for descriptor in _names(folder):
+            link = os.path.join(folder, descriptor)
+            try:
+                if os.path.basename(os.readlink(link)) == name:
+                    found.append(os.stat(link))
+            except OSError:
+                # It was closed just now.
+                continue
+    return found
+
+
+def _names(folder: str) -> list[str]:
+    """Return what a directory holds; nothing if it is gone or another user's, as those of the kernel may be."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, Alchemorsel contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan makes of a source that limits the rate."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Offer
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import LATEST, PRESENT
+
+NAME = parse_name("a")
+OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_source_that_wants_a_long_wait_is_not_asked_again(there):
+    held = held_models([{"name": "a:latest", "digest": OLD, "size": 1}] if there else [])
+    busy = Offer(problem="its source asks to wait 3600 s", busy=True)
+    draft = decide([Desired(NAME, LATEST, None)], held, {NAME.key: busy})
+    (action,) = draft.fetches
+    assert action.busy == busy.problem
+    assert draft.warnings == [f"its source asks to wait 3600 s; it is not fetched now ({NAME})"]
+
+
+def test_a_wait_for_a_source_is_told():
+    served = Offer(NEW, frozenset([NEW]), 1, waited=12.4)
+    draft = decide([Desired(NAME, PRESENT, None)], {}, {NAME.key: served})
+    assert draft.warnings == [f"the source of {NAME} limits the rate (429): it was waited for 12 s, as it asked"]
+    assert draft.fetches[0].busy == ""
+
+
+@pytest.mark.parametrize("too_long", [True, False])
+def test_only_a_wait_that_is_too_long_keeps_a_pull_away(too_long):
+    failure = errors.SourceBusy("busy")
+    failure.too_long = too_long
+    assert offer(failure).busy is too_long
+    assert not offer(errors.SourceFailed("down")).busy
