@@ -25,11 +25,15 @@ SWITCH_CLASS = "0x0680"
 # From the B200 on the switches do not show; network functions beside them do, by this word in their product data.
 SWITCH_MANAGEMENT = b"SW_MNG"
 NETWORK_VENDOR = "0x15b3"
+# Where a driver is that no package of the distribution brought, as on systems that mount it as one file system.
+OWN_DIRECTORY = "usr/local/nvidia"
 # Directories below the root in which tools are looked for, in this order.
-TOOL_DIRECTORIES = ("usr/bin", "usr/local/bin", "usr/sbin", "bin")
+TOOL_DIRECTORIES = ("usr/bin", "usr/local/bin", "usr/sbin", "bin", f"{OWN_DIRECTORY}/bin")
 # Where distributions put the library that nvidia-smi and containers load; Debian has it as an alternative of its own directory.
 # The name is a pattern, for which a link counts whose absolute target is not below another root.
-LIBRARIES = ("usr/lib/*/libnvidia-ml.so.[1]", "usr/lib64/libnvidia-ml.so.[1]", "usr/lib/libnvidia-ml.so.[1]")
+LIBRARIES = tuple(
+    f"{directory}/libnvidia-ml.so.[1]" for directory in ("usr/lib/*", "usr/lib64", "usr/lib", f"{OWN_DIRECTORY}/lib64")
+)
 # A description below /run wins over one of the same name below /etc.
 CDI_DIRECTORIES = ("run/cdi", "etc/cdi")
 GPU_FIELDS = "index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current"

@@ -24,8 +24,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_parse impo
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import OK, Check, failed, waits
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
-# Engines know CDI from the first of these on, the descriptions of present toolkits from the second on, and have it on
-# without being told from the third on.
+# Engines know CDI from the first of these on, descriptions of format 0.7 from the second on, and have it on without being
+# told from the third on. Toolkits name the oldest format that has all that they use.
 ENGINE_WITH_CDI = "25"
 ENGINE_WITH_CDI_0_7 = "26.1"
 ENGINE_WITH_CDI_ON = "28.2"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts as trees of files: each `fixtures/hosts/*.yml` has what a kind of host shows in /sys, /proc, /dev and by its commands.
 
-`files` maps paths to contents, those of usr/bin are scripts that stand for the commands; `links` maps paths to targets,
+`files` maps paths to contents, those in a directory bin are scripts that stand for the commands; `links` maps paths to targets,
 `modes` paths to permissions. The tests of the ladder and the table in docs/gpu.md are made from them.
 """
 
@@ -35,7 +35,7 @@ def plant(name: str, root: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")
         # Device nodes are for a group, commands can be run
-        target.chmod(0o755 if path.startswith("usr/bin/") else 0o660 if path.startswith("dev/") else 0o644)
+        target.chmod(0o755 if "/bin/" in path else 0o660 if path.startswith("dev/") else 0o644)
     for path, goal in tree.get("links", {}).items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)

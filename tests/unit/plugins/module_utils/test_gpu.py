@@ -9,6 +9,7 @@ import os
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder, _gpu_parse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_request import Wish, decide
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._gpu_rung import FAILED, NOT_APPLICABLE, OK, RUNGS
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import version_numbers
 
@@ -57,6 +58,8 @@ EXPECTED = {
     "engine-cdi-refused": ("nvidia", "oooo-ooooF", "29.3.1 has CDI switched off", "remove features.cdi: false"),
     "engine-of-old-cdi": ("nvidia", "oooo-ooooF", "25.0.5 does not know CDI descriptions of format 0.7.0", "26.1"),
     "ready": ("nvidia", "oooo-ooooo", "", ""),
+    "h100": ("nvidia", "oooo-ooooo", "", ""),
+    "driver-in-usr-local": ("nvidia", "oooo-ooF-F", "nvidia-ctk is not installed", "nvidia-container-toolkit-base"),
     "ready-two-gpus": ("nvidia", "oooo-ooooo", "", ""),
     "nvidia-beside-amd": ("nvidia", "oooo-ooooo", "", ""),
     "amd": ("amd", "oo-o------", "", ""),
@@ -120,6 +123,50 @@ def test_a_ready_host_in_detail(tmp_path):
     ]
 
 
+def test_a_recorded_host_in_detail(tmp_path):
+    verdict = verdict_of("h100", tmp_path)
+    assert verdict["driver_version"] == "580.159.04"
+    assert verdict["toolkit_version"] == "1.20.2"
+    assert verdict["engine"] == {"version": "26.1.5+dfsg1", "cdi": True, "cgroup_driver": "cgroupfs"}
+    assert [(device["address"], device["driver"]) for device in verdict["devices"]] == [("0000:00:06.0", "nvidia")]
+    assert [(node["path"], node["mode"]) for node in verdict["nodes"]] == [
+        ("/dev/nvidiactl", 0o666),
+        ("/dev/nvidia-uvm", 0o666),
+    ]
+    uuid = "GPU-6a1f3c1e-5f0b-4a3e-9d55-0f6f5a9c0001"
+    gpu = verdict["gpus"][0]
+    assert (gpu["uuid"], gpu["name"], gpu["memory_mib"]) == (uuid, "NVIDIA H100 80GB HBM3", 81559)
+    assert (gpu["compute_capability"], gpu["mig"]) == ("9.0", False)
+    assert verdict["cdi_devices"] == ["nvidia.com/gpu=0", f"nvidia.com/gpu={uuid}", "nvidia.com/gpu=all"]
+    reasons = {check["name"]: check["reason"] for check in verdict["checks"]}
+    assert reasons["library"] == "the library is of the module's version, 580.159.04"
+
+
+def test_what_a_container_gets_of_a_recorded_host(tmp_path):
+    verdict = verdict_of("h100", tmp_path)
+    uuid = verdict["gpus"][0]["uuid"]
+    wanted = {"driver": "cdi", "count": 0}
+    got = decide(verdict, Wish("required"), {})
+    assert (got.device_requests, got.count) == ([{**wanted, "device_ids": ["nvidia.com/gpu=0"]}], 1)
+    got = decide(verdict, Wish("required", (uuid,)), {})
+    assert (got.device_requests, got.count) == ([{**wanted, "device_ids": [f"nvidia.com/gpu={uuid}"]}], 1)
+    assert "names one GPU twice" in decide(verdict, Wish("required", ("0", uuid)), {}).complaints[0]
+
+
+def test_a_recorded_cdi_description(tmp_path):
+    (text,) = _gpu.read_cdi_specs(plant("h100", tmp_path))
+    assert _gpu_parse.describes_gpus(text)
+    # The toolkit names the oldest format that has all that it uses: 0.7.0 only for nodes that a group is needed for
+    assert _gpu_parse.spec_version(text) == "0.5.0"
+    assert _gpu_parse.spec_driver(text) == "580.159.04"
+
+
+def test_a_driver_in_a_directory_of_its_own(tmp_path):
+    seen = _gpu.observe(plant("driver-in-usr-local", tmp_path), 20.0)
+    assert seen.libraries == ("libnvidia-ml.so.580.159.04",)
+    assert [gpu["name"] for gpu in _gpu_parse.parse_gpus(seen.nvidia_smi.stdout)] == ["NVIDIA H100 80GB HBM3"]
+
+
 def test_the_nodes_of_amd_s_gpus_with_their_groups(tmp_path):
     verdict = verdict_of("amd-two", tmp_path)
     group = os.stat(tmp_path / "dev/kfd").st_gid
@@ -167,6 +214,11 @@ def test_no_command_is_started_where_there_is_no_nvidia_gpu(tmp_path):
         ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.135  Fri Jan 10 20:00:00 UTC 2025", "550.135"),
         ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.95.05  Release Build", "580.95.05"),
         ("NVRM version: NVIDIA UNIX Open Kernel Module  570.86.15  Release Build", "570.86.15"),
+        # Recorded: neither a date nor a builder's name has to follow
+        (
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (builder@)",
+            "580.159.04",
+        ),
         ("GCC version: gcc 12.2.0", None),
         (None, None),
     ],

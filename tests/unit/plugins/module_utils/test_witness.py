@@ -24,6 +24,22 @@ CPU = (
     'time=2026-11-26T10:00:01.2Z level=INFO source=types.go:50 msg="inference compute" id=cpu library=cpu compute="" name=cpu '
     'description=cpu libdirs=ollama driver="" pci_id="" type="" total="31.3 GiB" available="30.4 GiB"'
 )
+# Recorded on an H100 with both versions; the UUID is made up. The newer one counts the GPUs, where the older one names them.
+RECORDED = {
+    "0.24.0": (
+        'time=2026-11-27T04:52:54.814Z level=INFO source=routes.go:1864 msg="Listening on 127.0.0.1:11434 (version 0.24.0)"',
+        'time=2026-11-27T04:52:55.406Z level=INFO source=types.go:42 msg="inference compute" '
+        'id=GPU-6a1f3c1e-5f0b-4a3e-9d55-0f6f5a9c0001 filter_id="" library=CUDA compute=9.0 name=CUDA0 '
+        'description="NVIDIA H100 80GB HBM3" libdirs=ollama,cuda_v13 driver=13.0 pci_id=0000:00:06.0 type=discrete '
+        'total="79.6 GiB" available="79.2 GiB"',
+    ),
+    "0.32.15": (
+        'time=2026-11-27T04:52:30.579Z level=INFO source=routes.go:2008 msg="Listening on 127.0.0.1:11434 (version 0.32.15)"',
+        'time=2026-11-27T04:52:32.996Z level=INFO source=types.go:32 msg="inference compute" id=0 filter_id=0 library=CUDA '
+        'compute=9.0 name=CUDA0 description="NVIDIA H100 80GB HBM3" libdirs=ollama,cuda_v13 driver=13.0 pci_id=0000:00:06.0 '
+        'type=discrete total="79.2 GiB" available="78.7 GiB"',
+    ),
+}
 NOISE = '[GIN] 2026/11/26 - 10:00:02 | 200 | 1.2ms | 127.0.0.1 | GET "/api/tags?library=CUDA"'
 
 
@@ -202,6 +218,40 @@ TWO = [CUDA, CUDA.replace("0000:01:00.0", "0000:02:00.0")]
 )
 def test_the_gpus_of_the_last_start(lines, gpus):
     assert witness.gpus_of_last_start(lines) == gpus
+
+
+@pytest.mark.parametrize("version", sorted(RECORDED))
+def test_recorded_logs(version):
+    lines = RECORDED[version]
+    assert witness.libraries_of_last_start(lines) == ["CUDA"]
+    assert witness.gpus_of_last_start(lines) == ["CUDA NVIDIA H100 80GB HBM3"]
+    assert witness.gpus_of_last_start([*lines, NOISE, lines[0]]) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "size_vram", "others", "processes", "share"),
+    [
+        # Recorded on an H100: /api/ps of one model, size_vram of the other that was loaded, nvidia-smi's processes
+        (2831360, 2831360, 0, "18277, 592\n", 100.0),  # 0.24.0, a model that is small beside what any process takes
+        (3524691968, 3524691968, 2831360, "19123, 592\n19479, 4116\n", 100.0),
+        (3585771520, 1571129344, 2831360, "19123, 592\n19533, 2260\n", 43.8),  # six of 16 layers
+        (2841640, 2841640, 0, "17227, 686\n", 100.0),  # 0.32.15
+        (3860259143, 3860259143, 2841640, "9185, 686\n9538, 4268\n", 100.0),
+        (4012449463, 1737731604, 2841640, "9185, 686\n9589, 2244\n", 43.3),
+    ],
+)
+def test_recorded_figures_agree(size, size_vram, others, processes, share):
+    used = witness.parse_compute_apps(processes)
+    account = witness.smi_account(used, dict.fromkeys(used, True))
+    checks = witness.judge_gpu(Claim("a", size, size_vram, size_vram + others), True, account)
+    assert [(check.name, check.status) for check in checks] == [
+        ("gpu", "ok" if share == 100.0 else "warning"),
+        ("gpu_witness", "ok"),
+    ]
+    assert checks[0].value == share
+    # A model on the CPU, beside one on the GPU: no process of its own
+    small = witness.smi_account({9185: 686}, {9185: True})
+    assert [check.verdict for check in witness.judge_gpu(Claim("cpu", size, 0, others), True, small)] == ["on_cpu"]
 
 
 @pytest.mark.parametrize(
