@@ -63,7 +63,8 @@ def play(tmp_path, standin, model_registry, request):
     """Run the play; return its results by name, and the output of each task."""
     for number, name in enumerate(("slow", "secret", "silent")):
         model_registry.publish(name, weights=("tiny-a", "tiny-b", "tiny-c")[number])
-    model_registry.fail("drip", "/library/slow/", request="blob_range", rate=200_000, chunk=10_000)
+    # Six seconds, in which also a busy machine comes to show something
+    model_registry.fail("drip", "/library/slow/", request="blob_range", rate=80_000, chunk=10_000)
     (tmp_path / "play.yml").write_text(PLAY)
     (tmp_path / "ansible.cfg").write_text("[connection]\npipelining = true\n")
     variables = {
