@@ -177,8 +177,7 @@ def test_a_huge_file_is_not_read_to_its_end(root):
     path = root / "blobs" / f"{NAME}-partial-0"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)
-    (body,) = begun.read_plan(str(root), DIGEST).values()
-    assert len(body) == begun.MAX_PART
+    assert [len(body) for body in begun.read_plan(str(root), DIGEST).values()] == [begun.MAX_PART]
 
 
 def test_a_file_that_somebody_has_open_is_in_use(root):
