@@ -14,5 +14,5 @@ files=$root/.build/lab/$id
 # What lab/up.yml noted; before that there is nothing
 noted() { cat "$files/$1" 2>/dev/null || true; }
 
-printf '{"_meta": {"hostvars": {}}, "ollama": {"vars": {"lab_root": "%s", "lab_id": "%s", "lab_dir": "%s", "lab_version": "%s", "lab_apt_fingerprint": "%s"}}}\n' \
-  "$root" "$id" "$files" "${LAB_OLLAMA_VERSION:-$(noted ollama_version)}" "$(noted apt_fingerprint)"
+printf '{"_meta": {"hostvars": {}}, "ollama": {"vars": {"lab_id": "%s", "lab_dir": "%s", "lab_version": "%s", "lab_apt_fingerprint": "%s"}}}\n' \
+  "$id" "$files" "${LAB_OLLAMA_VERSION:-$(noted ollama_version)}" "$(noted apt_fingerprint)"
