@@ -61,7 +61,16 @@ def told(tmp_path_factory):
         "authorities": {
             "ollama_ca_files": [str(folder / "missing.pem"), str(folder / "text.pem"), str(folder / "good.pem")]
         },
-        "archive": {"ollama_image_archive": "/srv/ollama.tar", "__ollama_archive_look": {"stat": {"exists": False}}},
+        "archive": {
+            "ollama_image_archive": "/srv/ollama.tar",
+            "__ollama_archive_look": {"stat": {"exists": False}},
+            "__ollama_archive_unneeded": {"images": []},
+        },
+        "archive_without_engine": {
+            "ollama_image_archive": "/srv/ollama.tar",
+            "__ollama_archive_look": {"stat": {"exists": False}},
+            "__ollama_archive_unneeded": {"msg": "no engine answers"},
+        },
         "archive_not_needed": {
             "ollama_image_archive": "/srv/ollama.tar",
             "__ollama_archive_look": {"stat": {"exists": False}},
@@ -138,6 +147,10 @@ def test_a_smaller_quota_sets_the_threads_that_the_server_would_not(told):
 
 def test_a_declaration_without_faults_has_no_complaint(told):
     assert told["no_quota"]["complaints"] == told["archive_not_needed"]["complaints"] == []
+
+
+def test_an_image_is_not_said_to_be_missing_by_an_engine_that_did_not_answer(told):
+    assert told["archive_without_engine"]["complaints"] == []
 
 
 def test_durations_and_sizes_that_the_engine_would_refuse_are_complaints(told):
