@@ -221,42 +221,33 @@ def _part_file(blobs: Path) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in blobs.glob("*-partial-*"))
 
 
-def _plan(world: World, digest: str, number: int, content: str) -> None:
-    """What an earlier pull left of a blob: a file of its plan."""
+def _plan(world: World, tag: str, digest: str, number: int, content: str) -> None:
+    """What an earlier pull left of a blob of 2 MB: a file of its plan."""
+    name = big(world, tag, digest, size=2_000_000).replace(":", "-")
     world.store.blobs.mkdir(parents=True, exist_ok=True)
-    (world.store.blobs / f"{digest.replace(':', '-')}-partial-{number}").write_text(content, encoding="utf-8")
+    (world.store.blobs / f"{name}-partial-{number}").write_text(content, encoding="utf-8")
 
 
 @situation("pull-plan-too-large")
 def plan_for_more_than_there_is(world: World) -> None:
-    digest = big(world, "p1", "2723f1cd86cf1040a577ec035ae1edf8fcb831fdbd8ddbc081c28a5be7cf1d45", size=2_000_000)
-    _plan(world, digest, 0, '{"N":0,"Offset":0,"Size":2001000,"Completed":0}\n')
+    digest = "2723f1cd86cf1040a577ec035ae1edf8fcb831fdbd8ddbc081c28a5be7cf1d45"
+    _plan(world, "p1", digest, 0, '{"N":0,"Offset":0,"Size":2001000,"Completed":0}\n')
 
 
 @situation("pull-plan-empty")
 def plan_that_is_empty(world: World) -> None:
-    _plan(
-        world,
-        big(world, "p2", "3d10e09879eeab814c0aa8c0da374b6ab936eda1ed16aa0aed4bb2e896db82bb", size=2_000_000),
-        0,
-        "",
-    )
+    _plan(world, "p2", "3d10e09879eeab814c0aa8c0da374b6ab936eda1ed16aa0aed4bb2e896db82bb", 0, "")
 
 
 @situation("pull-plan-cut")
 def plan_that_is_cut(world: World) -> None:
-    _plan(
-        world,
-        big(world, "p3", "592e9c906344d1f3f1685b0b7e99c42b9e2bdebeb464088bfe9dca4f3960497e", size=2_000_000),
-        0,
-        '{"N":0,"Off',
-    )
+    _plan(world, "p3", "592e9c906344d1f3f1685b0b7e99c42b9e2bdebeb464088bfe9dca4f3960497e", 0, '{"N":0,"Off')
 
 
 @situation("pull-plan-without-its-first-file")
 def plan_that_lost_a_file(world: World) -> None:
-    digest = big(world, "p4", "27585cdce4e6ba1dcf8f0b37f3083e0f75335dc8e24a15a5dd5e77d6b6751d07", size=2_000_000)
-    _plan(world, digest, 1, '{"N":1,"Offset":500000,"Size":1500000,"Completed":0}\n')
+    digest = "27585cdce4e6ba1dcf8f0b37f3083e0f75335dc8e24a15a5dd5e77d6b6751d07"
+    _plan(world, "p4", digest, 1, '{"N":1,"Offset":500000,"Size":1500000,"Completed":0}\n')
 
 
 @situation("pull-concurrent-second-client")
