@@ -104,7 +104,12 @@ def _usable(
     defaults: dict[str, Any], current: dict[str, Any], wanted: dict[str, Any], options: dict[str, str]
 ) -> dict[str, Any]:
     """The defaults that the engine can start with, given its command line and the log driver."""
-    usable = {key: value for key, value in defaults.items() if key not in options or key in current}
+    # What is asked for is in the file from the next run on: its defaults count now, or that run would have something to do
+    usable = {
+        key: value
+        for key, value in defaults.items()
+        if key not in options or key in current or wanted.get(key) is not None
+    }
     driver = (
         wanted.get("log-driver") or current.get("log-driver") or options.get("log-driver") or defaults.get("log-driver")
     )

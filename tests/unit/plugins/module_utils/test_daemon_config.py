@@ -11,7 +11,7 @@ import re
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._daemon_config import parse, plan
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 OTHERS = ["containers of others run: theirs"]
@@ -285,6 +285,9 @@ OBJECTS = st.dictionaries(
 
 
 @UNTIMED
+# The key stands on the command line, is declared, and has a default below it: the default counted from the second run on
+@example({}, {"icc": {"": None}}, {"icc": {}}, False, False, COMMAND)
+@example({}, {"runtimes": {"y": {"path": "/y"}}}, {"runtimes": {"x": {"path": "/x"}}}, False, False, COMMAND)
 @given(OBJECTS, OBJECTS, OBJECTS, st.booleans(), st.booleans(), st.sampled_from(["", COMMAND]))
 def test_the_second_run_has_nothing_to_do(current, defaults, wanted, shared, swarm, command):
     others = OTHERS if shared else []
