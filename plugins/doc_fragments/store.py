@@ -24,7 +24,7 @@ options:
         API and pulled as a whole.
       - What an interrupted pull left of a blob is resumed. Where that can never be completed, because the server has planned it for another
         size than the source's manifest says, or because a file of the plan (C(blobs/sha256-*-partial-*)) is lost or cannot be read, it is
-        removed before the pull, with a warning, unless some process has it open. Without O(store_path), every pull of such a model
+        removed before the pull, with a warning, unless some process has it open or the user may not see that. Without O(store_path), every pull of such a model
         fails until somebody removes these files.
       - The sources of missing models are asked for their manifests too, for O(min_free).
     type: path

@@ -15,6 +15,7 @@ import json
 import os
 import stat
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._numbers import is_whole
@@ -26,6 +27,15 @@ _MARK = "-partial"
 
 #: File name -> its content, ``None`` for what is no regular file.
 Parts = Mapping[str, Optional[bytes]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a plan can never be completed."""
+
+    why: str
+    #: the plan is whole: its source has said another size when it was made
+    by_source: bool
 
 
 def part_size(body: bytes | None) -> int | None:
@@ -55,8 +65,8 @@ def part_size(body: bytes | None) -> int | None:
     return int(size)
 
 
-def hopeless(parts: Parts, wanted: int) -> str:
-    """Return why a plan can never be completed, an empty text if it can, or where that is not known.
+def hopeless(parts: Parts, wanted: int) -> Verdict | None:
+    """Return why a plan can never be completed, ``None`` if it can, or where that is not known.
 
     :param wanted: size of the blob as the manifest of its source says, 0 if it says none
     """
@@ -67,11 +77,13 @@ def hopeless(parts: Parts, wanted: int) -> str:
         except ValueError as exc:
             faults.append(f"{name} {exc}")
     if not parts or wanted <= 0 or None in sizes:
-        return ""
+        return None
     if faults:
-        return faults[0]
+        return Verdict(faults[0], by_source=False)
     total = sum(size for size in sizes if size is not None)
-    return "" if total == wanted else f"it is for {total} bytes, and the manifest of the source says {wanted}"
+    if total == wanted:
+        return None
+    return Verdict(f"it is for {total} bytes, and the manifest of the source says {wanted}", by_source=True)
 
 
 def in_order(names: Collection[str]) -> list[str]:
@@ -134,25 +146,36 @@ def remove_plan(root: str, digest: str, names: Collection[str]) -> None:
             continue
 
 
-def in_use(root: str, digest: str, processes: str = "/proc") -> bool:
-    """Tell whether some process has a begun download open, as far as this user may see that.
+def in_use(root: str, digest: str, processes: str = "/proc") -> bool | None:
+    """Tell whether some process has a begun download open, ``None`` where this user may not see that.
 
     The server has it open from the first request to the end. In a container it has another path there, but is the same file.
+    Root sees the files of all processes, others those of their own: of a file that is theirs, that is what counts.
     """
     path = blob_path(root, digest) + _MARK
     try:
         wanted = os.stat(path)
     except OSError:
         return False
-    return any(os.path.samestat(found, wanted) for found in _open_files(processes, os.path.basename(path)))
+    files, all_seen = _open_files(processes, os.path.basename(path))
+    if any(os.path.samestat(found, wanted) for found in files):
+        return True
+    user = os.geteuid()
+    return False if (all_seen if user == 0 else wanted.st_uid == user) else None
 
 
-def _open_files(processes: str, name: str) -> list[os.stat_result]:
-    """Return the status of all open files with a name."""
-    found = []
+def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], bool]:
+    """Return the status of all open files with a name, and whether no process was another user's secret."""
+    found, all_seen = [], True
     for process in filter(str.isdecimal, _names(processes)):
         folder = os.path.join(processes, process, "fd")
-        for descriptor in _names(folder):
+        try:
+            descriptors = os.listdir(folder)
+        except OSError as exc:
+            # Else the process has just ended.
+            all_seen = all_seen and not isinstance(exc, PermissionError)
+            continue
+        for descriptor in descriptors:
             link = os.path.join(folder, descriptor)
             try:
                 if os.path.basename(os.readlink(link)) == name:
@@ -160,11 +183,11 @@ def _open_files(processes: str, name: str) -> list[os.stat_result]:
             except OSError:
                 # It was closed just now.
                 continue
-    return found
+    return found, all_seen
 
 
 def _names(folder: str) -> list[str]:
-    """Return what a directory holds; nothing if it is gone or another user's, as those of the kernel may be."""
+    """Return what a directory holds; nothing if it is gone or another user's."""
     try:
         return os.listdir(folder)
     except OSError:

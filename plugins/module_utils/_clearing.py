@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Callable
+from collections.abc import Iterable, Mapping
+from typing import Callable, Optional
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._begun import (
     Parts,
+    Verdict,
     any_begun,
     hopeless,
     in_use,
+    part_size,
     read_plan,
     remove_plan,
 )
@@ -23,8 +25,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import b
 
 #: Seconds that a server may hold a download after its client has left: its longest pause is 32 seconds, and nothing ends that.
 HELD = 40
-#: Seconds in which a server that is about to begin a download has written its plan.
+#: Seconds between two looks: a server that is about to begin a download has written its plan by then.
 SETTLED = 1.0
+
+#: Of a download: its files with their sizes, which stay while it goes on, and whether some process has it open.
+_State = tuple[Mapping[str, object], Optional[bool]]
 
 
 class Clearing:
@@ -42,10 +47,12 @@ class Clearing:
         self._sizes = sizes
         self._url = url
         self._clock = clock
-        self._asked: Mapping[str, int] | None = None
+        self._asked: Mapping[str, int] = {}
         self._attempts = 0
-        #: blobs for which attempts of this pull have made a plan that cannot be completed
+        #: blobs for which attempts of this pull have made a plan of another size than the manifest says
         self._again: set[str] = set()
+        #: blobs whose download somebody else is at work on: they were waited for once
+        self._left: set[str] = set()
         #: what the operator should know
         self.warnings: list[str] = []
 
@@ -57,8 +64,10 @@ class Clearing:
         :raises SourceUnusable: if the source has announced another size than its manifest again and again
         """
         self._attempts += 1
+        suspects = [digest for digest in self._known() if self._verdict(digest)]
+        states = self._settled(suspects, until) if suspects else {}
         try:
-            cleared = {digest: why for digest in self._known() if (why := self._clear(digest, until))}
+            cleared = {digest: verdict for digest in suspects if (verdict := self._clear(digest, states[digest]))}
         except OSError as exc:
             raise errors.StoreBroken(
                 f"the download of {self._model} that was begun in the store can never be completed and has to go, but {exc.filename} "
@@ -67,8 +76,9 @@ class Clearing:
                 url=self._url,
             ) from exc
         # The first time, it is what an earlier run has left, and the source may have become right since.
+        made_now = {digest: verdict.why for digest, verdict in cleared.items() if verdict.by_source}
         if self._attempts > 1:
-            for digest, why in cleared.items():
+            for digest, why in made_now.items():
                 if digest in self._again:
                     raise errors.SourceUnusable(
                         f"pull of {self._model} failed: the source announces another size for blob {digest} than its "
@@ -76,39 +86,57 @@ class Clearing:
                         "has to be repaired, or what stands between and alters answers. Nothing of that download was left.",
                         url=self._url,
                     )
-            self._again.update(cleared)
+            self._again.update(made_now)
         return bool(cleared)
 
     def _known(self) -> Mapping[str, int]:
-        """Return the sizes of the model's blobs. The source is asked once, and only where the store has a begun download."""
-        if self._asked is None:
-            if not any_begun(self._root):
-                return {}
+        """Return the sizes of the model's blobs. The source is asked only where the store has a begun download, until it says them."""
+        if not self._asked and any_begun(self._root):
             self._asked = self._sizes()
         return self._asked
 
-    def _clear(self, digest: str, until: float) -> str:
-        """Remove one begun download that can never be completed and that nobody is at work on; return why."""
-        seen = self._read(digest)
-        why = hopeless(seen, self._known()[digest])
-        if not why:
-            return ""
-        self._clock.sleep(SETTLED)
-        for _second in range(HELD):
-            if not in_use(self._root, digest) or self._clock.now() + 1 >= until:
+    def _verdict(self, digest: str) -> Verdict | None:
+        return hopeless(self._read(digest), self._known()[digest])
+
+    def _settled(self, digests: Iterable[str], until: float) -> Mapping[str, _State | None]:
+        """Look at some downloads until nobody is at work on them; return what was seen last, ``None`` for those that still changed."""
+        states = {digest: self._state(digest) for digest in digests}
+        before = states
+        for _second in range(1 if self._left.issuperset(states) else HELD):
+            before = states
+            self._clock.sleep(SETTLED)
+            states = {digest: self._state(digest) for digest in before}
+            # A server that writes its plan anew is at work, too.
+            calm = all(state == before[digest] and not state[1] for digest, state in states.items())
+            if calm or self._clock.now() + SETTLED >= until:
                 break
-            self._clock.sleep(1.0)
-        what = f"the download {blob_path(self._root, digest)}-partial that was begun can never be completed: {why}"
-        if in_use(self._root, digest):
-            # Somebody else pulls it: the server would write the plan anew.
-            self.warnings.append(f"{self._model}: {what}; it was left alone, since it is open in some process")
-            return ""
-        if self._read(digest) != seen:
+        return {digest: state if state == before[digest] else None for digest, state in states.items()}
+
+    def _state(self, digest: str) -> _State:
+        return {name: _size(body) for name, body in self._read(digest).items()}, in_use(self._root, digest)
+
+    def _clear(self, digest: str, state: _State | None) -> Verdict | None:
+        """Remove one begun download that can never be completed and that nobody is at work on; return why."""
+        verdict = self._verdict(digest)
+        if verdict is None:
             # It has just been begun, or has just ended.
-            return ""
-        remove_plan(self._root, digest, seen)
+            return None
+        what = (
+            f"the download {blob_path(self._root, digest)}-partial that was begun can never be completed: {verdict.why}"
+        )
+        now = self._state(digest)
+        if now[1] is not False or now != state:
+            # Somebody else pulls it, or may do so: the server would write the plan anew.
+            why = "some process is at work on it"
+            if now[1] is None:
+                why = f"user {user_name()} cannot see whether some process has it open; run the module with become"
+            if digest not in self._left:
+                self.warnings.append(f"{self._model}: {what}; it was left alone, since {why}")
+            self._left.add(digest)
+            return None
+        remove_plan(self._root, digest, now[0])
         self.warnings.append(f"{self._model}: {what}; it was removed, so that the blob is fetched anew")
-        return why
+        return verdict
 
     def _read(self, digest: str) -> Parts:
         """Return a plan; nothing where it cannot be read, which is no fault of the plan."""
@@ -122,3 +150,11 @@ class Clearing:
             if warning not in self.warnings:
                 self.warnings.append(warning)
             return {}
+
+
+def _size(body: bytes | None) -> object:
+    """Return what a file of a plan stands for, in a form that can be compared: its size, or what is wrong with it."""
+    try:
+        return part_size(body)
+    except ValueError as exc:
+        return str(exc)

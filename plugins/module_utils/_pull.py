@@ -161,9 +161,9 @@ def pull(
         # A pull that begins before that has ended takes the blobs for verified; a wrong one would be removed under the model.
         pause = max(pause, left_alone)
         if not failure.retry or fruitless > limits.retries or clock.now() + pause >= deadline:
-            if clear and failure.retry:
-                # Nothing is left for the next run that it could not use, and a source that is wrong again is named.
-                clear(deadline)
+            # Nothing is left for the next run that it could not use, and a source that is wrong again is named.
+            if clear and failure.retry and clear(deadline):
+                failure = _begun_anew(failure)
             raise failure
         clock.sleep(pause)
 
@@ -194,6 +194,19 @@ def _attempt(
         stream.close()
 
 
+#: What failures say of the bytes that have come.
+_STAYS = "What was fetched stays there for the next run."
+_CONTINUES = "run again, the download continues where it stopped"
+
+
+def _begun_anew(failure: errors.OllamaError) -> errors.OllamaError:
+    """Return the failure of a pull whose download was removed, since nothing could have completed it."""
+    said = failure.message.replace(_STAYS, "The download was removed: the next run begins it anew.")
+    failure.message = said.replace(_CONTINUES, "run again, the download begins anew, since it was removed")
+    failure.args = (failure.message,)
+    return failure
+
+
 #: Of a stall, where nobody looks at the store.
 _BLIND = (
     " If it stalls in every run, the server may hold a download that can never be completed: give store_path, so that this is seen "
@@ -209,7 +222,7 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: PullLimits
     if not over and phase.downloading:
         return errors.PullStalled(
             f"pull of {model} stalled: no byte for {limits.stall_timeout:g} s; check the way from the Ollama server to "
-            "the source. What was fetched stays there for the next run.",
+            f"the source. {_STAYS}",
             url=url,
         )
     risk = "" if phase.downloading else _RISK
@@ -229,7 +242,7 @@ def _named(exc: errors.OllamaError, model: str, url: str) -> errors.OllamaError:
     if isinstance(exc, errors.StreamBroken):
         return errors.PullFailed(
             f"pull of {model} ended without success: the server at {url} was stopped, or a proxy cut the connection; "
-            "run again, the download continues where it stopped",
+            f"{_CONTINUES}",
             url=exc.url,
         )
     return exc

@@ -97,7 +97,8 @@ def test_any_content_has_a_size_or_a_reason(body):
 )
 def test_which_plans_are_hopeless(parts, wanted, words):
     found = begun.hopeless(parts, wanted)
-    assert found.startswith(words) and bool(found) is bool(words)
+    assert (found.why if found else "").startswith(words) and bool(found) is bool(words)
+    assert not found or found.by_source == words.startswith("it is for")
 
 
 sizes_of_parts = st.lists(st.integers(0, 1 << 40), min_size=1, max_size=20)
@@ -193,6 +194,38 @@ def test_a_file_that_somebody_has_open_is_in_use(root):
         path.write_bytes(b"x")
         assert not begun.in_use(str(root), DIGEST)
     assert not begun.in_use(str(root), DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("user", "owner", "refuses", "answer"),
+    [
+        (0, 0, False, False),
+        (0, 1500, False, False),
+        # Root without the right to look into other processes, as in many containers
+        (0, 1500, True, None),
+        (1500, 1500, True, False),
+        (1000, 1500, True, None),
+        # Where other users' processes are hidden, nothing refuses
+        (1000, 1500, False, None),
+    ],
+)
+def test_who_sees_whether_it_is_open(root, monkeypatch, user, owner, refuses, answer):
+    (root / "blobs" / f"{NAME}-partial").write_bytes(b"x")
+    real_stat, real_listdir = os.stat, os.listdir
+
+    def status(path, **options):
+        found = real_stat(path, **options)
+        return os.stat_result([*found[:4], owner, *found[5:]]) if str(path).endswith("-partial") else found
+
+    def listdir(path):
+        if refuses and str(path).endswith("/1/fd"):
+            raise PermissionError(13, "Permission denied", path)
+        return real_listdir(path)
+
+    monkeypatch.setattr(os, "stat", status)
+    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert begun.in_use(str(root), DIGEST) is answer
 
 
 def test_another_store_with_the_same_blob_is_not_this_one(root, tmp_path_factory):

@@ -113,7 +113,79 @@ def test_what_somebody_pulls_stays(site, until, waited):
         assert not site.clear(until)
     assert site.left == ["-partial", "-partial-0"]
     assert site.now <= waited
-    assert "left alone, since it is open" in site.clear.warnings[0]
+    assert "left alone, since some process is at work on it" in site.clear.warnings[0]
+
+
+def test_what_somebody_pulls_is_waited_for_and_told_once(site):
+    site.begin(101)
+    with (site.blobs / f"{NAME}-partial").open("rb"):
+        for _attempt in range(7):
+            assert not site.clear(FOREVER)
+    assert (site.now, len(site.clear.warnings)) == (40 + 6, 1)
+    # It goes as soon as nobody has it any more.
+    assert site.clear(FOREVER)
+    assert site.left == []
+
+
+def test_a_server_that_keeps_its_progress_as_it_lets_go_does_not_hide_its_plan(site):
+    site.begin(101)
+    with (site.blobs / f"{NAME}-partial").open("rb") as stream:
+
+        def let_go():
+            if not stream.closed:
+                plan = {"N": 0, "Offset": 0, "Size": 101, "Completed": 50}
+                (site.blobs / f"{NAME}-partial-0").write_text(json.dumps(plan))
+                stream.close()
+
+        site.meanwhile = let_go
+        assert site.clear(FOREVER)
+    assert site.left == []
+
+
+def test_several_are_waited_for_together(site):
+    other = "sha256:" + "b" * 64
+    for digest in (DIGEST, other):
+        path = site.blobs / (digest.replace(":", "-") + "-partial")
+        path.write_bytes(b"x")
+        path.with_name(path.name + "-0").write_text('{"Size": 1000}')
+    with path.open("rb") as stream:
+        site.meanwhile = lambda: stream.close() if site.now > 20 else None
+        assert site.clear(FOREVER)
+    assert list(site.blobs.iterdir()) == []
+    assert site.now < 25
+
+
+def test_what_changes_until_the_end_stays(site):
+    site.begin(101)
+    numbers = iter(range(2, 100))
+    site.meanwhile = lambda: site.begin(*[101] * next(numbers))
+    assert not site.clear(10.0)
+    assert "some process is at work on it" in site.clear.warnings[0]
+
+
+def test_where_nobody_can_see_who_has_it_open_it_stays(site, monkeypatch):
+    monkeypatch.setattr(clearing, "in_use", lambda root, digest: None)
+    site.begin(101)
+    assert not site.clear(FOREVER) and not site.clear(FOREVER)
+    assert site.left == ["-partial", "-partial-0"]
+    (warning,) = site.clear.warnings
+    assert "cannot see whether some process has it open; run the module with become" in warning
+    assert site.now < 5
+
+
+def test_a_damaged_plan_is_not_the_sources_fault(site):
+    for _attempt in range(4):
+        (site.blobs / f"{NAME}-partial-0").write_bytes(b"")
+        assert site.clear(FOREVER)
+    assert site.left == []
+
+
+def test_a_source_that_did_not_answer_once_is_asked_again(site):
+    sizes, site.sizes = site.sizes, {}
+    site.begin(101)
+    assert not site.clear(FOREVER)
+    site.sizes = sizes
+    assert site.clear(FOREVER) and site.asked == 2
 
 
 def test_a_plan_that_is_being_written_stays(site):
