@@ -16,6 +16,9 @@ import yaml
 
 #: Processes of their own: not for every save
 pytestmark = pytest.mark.slow
+#: of a log file, in the forms of the engine's own reader (go-units)
+SIZES = ["10m", "10M", "10 MB", "1.5g", "10MiB", "1t", "512k", "1000000", "100b"]
+NO_SIZES = ["", "0", "0m", "m", "-1m", "10 MBit", "ten", "10  m", "1.m", "10m\n"]
 
 ROLE = Path(__file__).parents[3] / "roles/ollama"
 GPU = {"vendor": "nvidia", "ready": True, "cdi_devices": ["nvidia.com/gpu=0"], "gpus": [{"memory_mib": 81559}]}
@@ -56,8 +59,10 @@ def told(tmp_path_factory):
             "ollama_healthcheck_interval": "30",
             "ollama_healthcheck_timeout": "1m30s",
             "ollama_healthcheck_start_period": "",
-            "ollama_log_max_size": "10 MB",
+            "ollama_log_max_size": "10 MBit",
         },
+        **{f"size_{number}": {"ollama_log_max_size": size} for number, size in enumerate(SIZES)},
+        **{f"no_size_{number}": {"ollama_log_max_size": size} for number, size in enumerate(NO_SIZES)},
         "authorities": {
             "ollama_ca_files": [str(folder / "missing.pem"), str(folder / "text.pem"), str(folder / "good.pem")]
         },
@@ -65,6 +70,15 @@ def told(tmp_path_factory):
             "ollama_image_archive": "/srv/ollama.tar",
             "__ollama_archive_look": {"stat": {"exists": False}},
             "__ollama_archive_unneeded": {"images": []},
+        },
+        "archive_directory": {
+            "ollama_image_archive": "/srv/ollama.tar",
+            "__ollama_archive_look": {"stat": {"exists": True, "isreg": False}},
+            "__ollama_archive_unneeded": {"images": []},
+        },
+        "archive_there": {
+            "ollama_image_archive": "/srv/ollama.tar",
+            "__ollama_archive_look": {"stat": {"exists": True, "isreg": True}},
         },
         "archive_without_engine": {
             "ollama_image_archive": "/srv/ollama.tar",
@@ -146,7 +160,13 @@ def test_a_smaller_quota_sets_the_threads_that_the_server_would_not(told):
 
 
 def test_a_declaration_without_faults_has_no_complaint(told):
-    assert told["no_quota"]["complaints"] == told["archive_not_needed"]["complaints"] == []
+    for name in ("no_quota", "archive_not_needed", "archive_there"):
+        assert told[name]["complaints"] == []
+
+
+def test_sizes_are_taken_as_the_engine_takes_them(told):
+    assert [size for number, size in enumerate(SIZES) if told[f"size_{number}"]["complaints"]] == []
+    assert [size for number, size in enumerate(NO_SIZES) if not told[f"no_size_{number}"]["complaints"]] == []
 
 
 def test_an_image_is_not_said_to_be_missing_by_an_engine_that_did_not_answer(told):
@@ -157,7 +177,7 @@ def test_durations_and_sizes_that_the_engine_would_refuse_are_complaints(told):
     assert told["durations"]["complaints"] == [
         "ollama_healthcheck_interval is '30': whole numbers with their units (h, m, s, ms, us) are wanted, such as 30s or 1m30s.",
         "ollama_healthcheck_start_period is '': whole numbers with their units (h, m, s, ms, us) are wanted, such as 30s or 1m30s.",
-        "ollama_log_max_size is '10 MB': a whole number with its unit (k, m, g) is wanted, such as 10m.",
+        "ollama_log_max_size is '10 MBit': a number above 0 with its unit (k, m, g, t) is wanted, such as 10m.",
     ]
 
 
@@ -165,6 +185,7 @@ def test_files_that_are_not_there_are_complaints(told):
     missing, text = told["authorities"]["complaints"]
     assert "missing.pem, and on the controller there is no PEM certificate in it: correct the path." in missing
     assert "text.pem, and on the controller" in text
+    assert told["archive"]["complaints"] == told["archive_directory"]["complaints"]
     assert told["archive"]["complaints"] == [
         "ollama_image_archive is /srv/ollama.tar, which is no file on this host, and the image docker.io/ollama/ollama:0.32.15 is not there "
         "without it: copy the archive to the host, or correct the path."
