@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..case import Case
+from ..case import Case, Unexpected
 from ..site import MIB, Site, expect, models
 
 GIVEN = "one of the declared models is missing"
@@ -21,6 +21,7 @@ class Trouble:
 
     :param ends: `well`, `failing` or `any`
     :param says: regular expression for the output
+    :param requests: how many of them there are, where that is what counts
     """
 
     ends: str
@@ -28,6 +29,7 @@ class Trouble:
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
+    requests: int | None = None
 
     def __call__(self, site: Site) -> None:
         name = site.publish()
@@ -35,6 +37,9 @@ class Trouble:
         # Without a look at the progress, which costs the most of a short run; the cases of killed runs have it
         variables = {"ollama_models_list": models(name), "ollama_models_progress": False, **self.variables}
         expect(site.run("models", **variables), self.ends, self.says)
+        asked = [line for line in site.registry.log() if f"/chaos/{site.case}/" in line]
+        if self.requests is not None and len(asked) != self.requests:
+            raise Unexpected(f"the registry was asked {len(asked)} times, {self.requests} are right: {asked[:9]}")
 
 
 def down(site: Site) -> None:
@@ -129,7 +134,13 @@ CASES = (
         "always-too-many-requests",
         "the registry answers 429 with Retry-After: 3600",
         "fails at once, and names the time that the source asks for",
-        Trouble("failing", "asks to wait 3600 s", "status", {"status": 429, "headers": {"Retry-After": "3600"}}),
+        Trouble(
+            "failing",
+            "is not fetched: .*asks to wait 3600 s",
+            "status",
+            {"status": 429, "headers": {"Retry-After": "3600"}},
+            requests=1,
+        ),
     ),
     pull(
         "stall-before-first-byte",
