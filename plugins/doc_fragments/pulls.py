@@ -26,8 +26,9 @@ options:
     description:
       - How often in a row a pull that failed without getting any further is tried again, with growing pauses.
       - A source that answers this module with C(429) and the time to wait is asked again so often, and waited for as long as it asks, within
-        O(pull_timeout) and at most 5 minutes for a model, and a warning says so. If it asks for more, the model fails at once with V(SourceBusy) and
-        the time is named. Where only the server asks the source, the server does not tell that time, and the pull is tried again as any other.
+        O(pull_timeout) and at most 5 minutes for all models of a run together, and a warning says so. If it asks for more, the model fails at once with
+        V(SourceBusy), also in check mode, and the time is named. Where only the server asks the source, the server does not tell that
+        time, and the pull is tried again as any other.
     type: int
     default: 5
   parallel:

@@ -159,8 +159,7 @@ class Executor:
 
     def _in_turn(self, actions: Iterable[Action], outcome: Outcome) -> None:
         for action in actions:
-            careful = action.source or action.kind in (DELETE, CLEANUP, LOAD, UNLOAD)
-            if outcome.lost or (outcome.failures and careful):
+            if outcome.lost or (outcome.failures and careful(action)):
                 return
             outcome.add(self._step(action, self._live))
 
@@ -222,7 +221,7 @@ class Executor:
         """Do what an action says, and return the model as it is then, ``None`` if it is gone."""
         if action.busy:
             # The server would ask the same source, and gets no other answer.
-            raise errors.SourceBusy(f"{action.name} is not fetched: {action.busy}")
+            raise refused(action)
         clear_way(live, action, self._store_path, self._clock)
         if action.kind in (DELETE, CLEANUP):
             delete(live, action, self._clock)
@@ -289,6 +288,28 @@ def action_result(done: Done) -> dict[str, Any]:
         "seconds": done.seconds,
         "changed": done.changed,
     }
+
+
+def careful(action: Action) -> bool:
+    """Tell whether an action is left out once something has failed: aliases, what is made of others, memory, deletions."""
+    return action.source is not None or action.kind in (DELETE, CLEANUP, LOAD, UNLOAD)
+
+
+def refused(action: Action) -> errors.SourceBusy:
+    """Return the failure of a fetch whose source is not to be asked again now."""
+    return errors.SourceBusy(f"{action.name} is not fetched: {action.busy}")
+
+
+def possible(actions: Iterable[Action]) -> tuple[list[Action], list[errors.OllamaError]]:
+    """Return what a run would come to as far as sources have said so, and its failures."""
+    coming: list[Action] = []
+    failures: list[errors.OllamaError] = []
+    for action in actions:
+        if action.busy:
+            failures.append(refused(action))
+        elif not (failures and careful(action)):
+            coming.append(action)
+    return coming, failures
 
 
 def predicted(action: Action) -> Done:

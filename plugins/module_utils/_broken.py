@@ -152,7 +152,7 @@ def mend(
             draft.complaints.append(complaint)
         elif action:
             draft.fetches.append(action)
-            if offer.digest is None:
+            if offer.digest is None and not offer.busy:
                 draft.warnings.append(f"{offer.problem}; it is pulled all the same, to repair it ({item.name})")
     order = {item.name.key: number for number, item in enumerate(desired)}
     draft.fetches = [
@@ -230,6 +230,7 @@ def _repair(
         wanted=offer.digests | {item.digest} if item.digest else frozenset(),
         details=fault.details,
         cure=cure,
+        busy=offer.problem if offer.busy else "",
     )
     return action, ""
 

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Plan
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, predicted
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor, possible, predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._files import examine_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import public
@@ -67,8 +67,11 @@ def converge(
     if warning:
         result.warnings.append(warning)
     if check_mode:
-        result.done = [predicted(action) for action in seen.plan.actions]
-        result.after = predict(seen.held, seen.plan)
+        coming, failures = possible(seen.plan.actions)
+        result.done = [predicted(action) for action in coming]
+        result.after = predict(seen.held, replace(seen.plan, actions=tuple(coming)))
+        if failures:
+            raise _together(failures)
         return
     if defer and _takes_long(wanted, seen):
         _put_off(client, wanted, result, seen)

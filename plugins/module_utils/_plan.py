@@ -132,7 +132,8 @@ def decide(
                 draft.complaints.append(complaint)
             elif action:
                 draft.fetches.append(action)
-                if item.name.key in offers and offer.digest is None:
+                # Of a source that is not to be asked again now, the failure tells.
+                if item.name.key in offers and offer.digest is None and not offer.busy:
                     draft.warnings.append(_unread(item, there, offer))
         place = at_mirror(item.name, rules.mirror).key
         unfinished = [place] if place in passing else []
@@ -194,8 +195,6 @@ def _fetch(item: Desired, there: Held | None, offer: Offer) -> tuple[Action | No
 
 def _unread(item: Desired, there: Held | None, offer: Offer) -> str:
     consequence = "it is pulled and the digests are compared" if there else "its digest is known only after the pull"
-    if offer.busy:
-        consequence = "it is not fetched now"
     return f"{offer.problem}; {consequence} ({item.name})"
 
 

@@ -50,7 +50,7 @@ def judge(
         draft.warnings += [
             f"{fetch.name} is fetched without knowing whether it fits, since its source cannot be read from here"
             for fetch in draft.fetches
-            if offers.get(fetch.name.key, NO_OFFER).digest is None
+            if offers.get(fetch.name.key, NO_OFFER).digest is None and not fetch.busy
         ]
 
 

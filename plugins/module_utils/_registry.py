@@ -34,7 +34,7 @@ ACCEPT = "application/vnd.docker.distribution.manifest.v2+json"
 MAX_MANIFEST = 4 * 1024 * 1024
 #: Manifests asked for at the same time.
 THREADS = 8
-#: Seconds that a source is waited for at most: nobody sees that wait before its end.
+#: Seconds that sources are waited for at most, all models of a run together: nobody sees that wait before its end.
 MAX_WAIT = 300.0
 
 # Fill levels of the server's JSON decoder: white space after the JSON text is hashed only up to one of them.
@@ -103,7 +103,7 @@ class Registry:
     :param timeout: seconds for one request
     :param mirror: ``host:port`` from which models of the default registry are fetched
     :param retries: how often a source that asks to come back later is asked again
-    :param patience: seconds that this may take for one manifest, of which there are not more than MAX_WAIT
+    :param patience: seconds that this may take for all manifests that are asked for together, not more than MAX_WAIT; 0: never
     """
 
     def __init__(
@@ -143,12 +143,13 @@ class Registry:
         wanted = {name.key: name for name in names}
         if not wanted:
             return {}
+        until = self._clock.now() + self._patience
         with ThreadPoolExecutor(max_workers=min(THREADS, len(wanted))) as pool:
-            return dict(zip(wanted, pool.map(self._try, wanted.values())))
+            return dict(zip(wanted, pool.map(lambda name: self._try(name, until), wanted.values())))
 
-    def _try(self, name: ModelName) -> Manifest | errors.PullFailed:
+    def _try(self, name: ModelName, until: float) -> Manifest | errors.PullFailed:
         try:
-            return self.manifest(name)
+            return self.manifest(name, until)
         except errors.PullFailed as exc:
             return exc
 
@@ -160,29 +161,33 @@ class Registry:
             # The pull itself tells what is the matter with the source.
             return {}
 
-    def manifest(self, name: ModelName) -> Manifest:
+    def manifest(self, name: ModelName, until: float | None = None) -> Manifest:
         """Return what the source serves for a name; wait where the source asks for it.
 
+        :param until: the clock's time at which waiting ends, where ``patience`` does not begin now
         :raises SourceNotFound: if the source does not have it; everything else that is raised says that it could not be read
         """
-        began = self._clock.now()
+        end = self._clock.now() + self._patience if until is None else until
+        left = self._retries
         waited = 0.0
-        for _attempt in range(self._retries):
+        while True:
             try:
                 return replace(self._manifest(name), waited=waited)
             except errors.SourceBusy as exc:
-                if exc.retry_after is None:
+                if exc.retry_after is None or not self._patience:
                     raise
                 pause = exc.retry_after + self._clock.random()
-                if self._clock.now() + pause >= began + self._patience:
+                if self._clock.now() + pause >= end:
                     raise self._too_long(exc) from exc
+                if left <= 0:
+                    raise
+                left -= 1
                 self._clock.sleep(pause)
                 waited += pause
-        return replace(self._manifest(name), waited=waited)
 
     def _too_long(self, busy: errors.SourceBusy) -> errors.SourceBusy:
         failure = errors.SourceBusy(
-            f"{busy.message}, and a manifest is waited for {self._patience:g} s at most",
+            f"{busy.message}, and sources are waited for {self._patience:g} s at most",
             url=busy.url,
             http_status=busy.http_status,
             error=busy.error,

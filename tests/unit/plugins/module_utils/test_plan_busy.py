@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Offer
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    COPY,
+    DELETE,
+    PULL,
+    REPAIR,
+    RESTORE,
+    Action,
+    Draft,
+    Offer,
+)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import possible
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Fault, Stock, mend
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import decide
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import judge
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import LATEST, PRESENT
 
@@ -26,7 +38,39 @@ def test_a_source_that_wants_a_long_wait_is_not_asked_again(there):
     draft = decide([Desired(NAME, LATEST, None)], held, {NAME.key: busy})
     (action,) = draft.fetches
     assert action.busy == busy.problem
-    assert draft.warnings == [f"its source asks to wait 3600 s; it is not fetched now ({NAME})"]
+    # The failure tells it.
+    assert draft.warnings == []
+
+
+def test_what_is_not_fetched_is_not_said_to_be_fetched():
+    draft = Draft(fetches=[Action(PULL, NAME, "not there", busy="its source asks to wait 3600 s")])
+    judge(draft, [Desired(NAME, PRESENT, None)], {}, {NAME.key: Offer(busy=True)}, Stock(memory_limit=1))
+    assert draft.warnings == []
+
+
+def test_a_broken_model_whose_source_wants_a_long_wait_is_not_pulled():
+    held = held_models([{"name": "a:latest", "digest": OLD, "size": 1}])
+    draft = Draft()
+    busy = Offer(problem="its source asks to wait 3600 s", busy=True)
+    stock = Stock(faults={NAME.key: Fault(NAME, "a blob is missing", status=404)})
+    mend(draft, [Desired(NAME, PRESENT, None)], held, {NAME.key: busy}, stock)
+    (action,) = draft.fetches
+    assert (action.kind, action.busy, draft.warnings, draft.complaints) == (REPAIR, busy.problem, [], [])
+
+
+def test_check_mode_comes_as_far_as_a_run():
+    other = parse_name("b")
+    wanted = [
+        Action(RESTORE, other, "left over"),
+        Action(PULL, NAME, "not there", busy="it asks to wait 3600 s"),
+        Action(PULL, other, "not there"),
+        Action(COPY, parse_name("c"), "not there", source=NAME),
+        Action(DELETE, parse_name("d"), "declared absent"),
+    ]
+    coming, failures = possible(wanted)
+    assert [(action.kind, action.name) for action in coming] == [(RESTORE, other), (PULL, other)]
+    assert [failure.message for failure in failures] == [f"{NAME} is not fetched: it asks to wait 3600 s"]
+    assert possible(wanted[2:]) == (wanted[2:], [])
 
 
 def test_a_wait_for_a_source_is_told():

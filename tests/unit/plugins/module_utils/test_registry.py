@@ -144,11 +144,29 @@ def test_a_source_is_given_the_time_that_it_asks_for():
 def test_a_wait_that_nobody_would_see_is_refused_at_once(asked, patience, most):
     source = BusySource([asked], retries=5, patience=patience)
     with pytest.raises(
-        SourceBusy, match=f"asks to wait {asked:.0f} s, and a manifest is waited for {most} s at most"
+        SourceBusy, match=f"asks to wait {asked:.0f} s, and sources are waited for {most} s at most"
     ) as caught:
         source.manifest(parse_name("a"))
     assert caught.value.too_long
     assert (source.requests, source.now) == (1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("asks", "retries"), [([3600.0], 0), ([10.0, 3600.0], 1)], ids=["nothing is retried", "the last answer"]
+)
+def test_the_last_answer_counts_as_well(asks, retries):
+    source = BusySource(asks, retries=retries, patience=7200.0)
+    with pytest.raises(SourceBusy, match="asks to wait 3600 s") as caught:
+        source.manifest(parse_name("a"))
+    assert caught.value.too_long
+    assert source.requests == len(asks)
+
+
+def test_all_models_of_a_run_are_waited_for_together():
+    source = BusySource([9.0] * 1000, retries=1000, patience=60.0)
+    answers = source.manifests(parse_name(f"m{number}") for number in range(40))
+    assert len(answers) == 40 and all(answer.too_long for answer in answers.values())
+    assert source.now < 60 + 9.5 * 8
 
 
 def test_sizes_are_asked_for_without_waiting():

@@ -128,7 +128,18 @@ def test_a_source_that_wants_an_hour_fails_its_model_at_once(pull, empty_server,
     model_registry.fail("status", request="manifest", status=429, headers={"Retry-After": "3600"})
     result = pull(empty_server, model_registry.model("tiny"), digest=digest, retries=5)
     assert (result["error_kind"], model_registry.counts["requests"]["manifest"]) == ("SourceBusy", 1)
-    assert "it asks to wait 3600 s, and a manifest is waited for 300 s at most" in result["msg"]
+    assert "it asks to wait 3600 s, and sources are waited for 300 s at most" in result["msg"]
+
+
+def test_check_mode_fails_as_the_run_does(site):
+    site.registry.publish("new", weights="tiny-b", system="New")
+    site.registry.fail("status", request="manifest", status=429, headers={"Retry-After": "3600"})
+    checked, ran = (site.run(check, name=[site.name("new")]) for check in (True, False))
+    for result in (checked, ran):
+        assert (result["failed"], result["changed"], result["actions"]) == (True, False, [])
+        assert result["error_kind"] == "SourceBusy" and "is not fetched" in result["msg"]
+        assert "warnings" not in result or "fetched" not in str(result["warnings"])
+    assert checked["msg"] == ran["msg"]
 
 
 def test_a_shorter_wait_is_told(pull, empty_server, model_registry):
