@@ -168,6 +168,9 @@ def test_what_an_inventory_says_is_refused_or_used_as_it_stands(host, mark, role
     options = texts_of(role)
     variables = {name: poison(option, mark.shell(f"-{name}")) for name, option in options.items()}
     if role == "ollama_models":
+        # The texts that the role ollama has used are the server's proxy, and it fetches nothing any more
+        declared = host.play("role.yml", {"abuse_role": "ollama"})
+        assert declared.code == 0, declared.output[-4000:]
         fields = ("name", "digest", "from", "system", "template", "gguf", "keep_alive")
         variables["ollama_models_list"] = [dict.fromkeys(fields, mark.shell("-ollama_models_list"))]
     count, refused = len(variables), set()
