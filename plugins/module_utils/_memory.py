@@ -209,7 +209,8 @@ def lingering(
 
 def staying(loaded: Iterable[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
     """Return the entries of ``/api/ps`` without those that leave because the model of their name is removed."""
-    removed = {action.name.key for action in plan.actions if action.kind == DELETE}
+    # What an interrupted run has left under its own names goes in the same way.
+    removed = {action.name.key for action in plan.actions if action.kind in (DELETE, CLEANUP)}
     return [entry for entry in loaded if _key(entry) not in removed]
 
 

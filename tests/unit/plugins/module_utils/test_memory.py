@@ -267,6 +267,16 @@ def test_what_is_cleaned_up_for_others_first_leaves_loads_after_fetches():
         assert [step[0] for step in found].index("load") == place
 
 
+@pytest.mark.parametrize("kind", [CLEANUP, DELETE])
+@pytest.mark.parametrize(("declared", "expected"), [(True, "load"), (False, None)])
+def test_what_leaves_with_its_name_is_not_in_memory_for_another_one(kind, declared, expected):
+    # The process is shown under a name that goes, and is the declared model by its digest
+    (gone,) = (item.name for item in declare([{"name": "gone"}]))
+    plan = Plan((Action(kind, gone, "", OLD, None, 10),))
+    found = steps([{"name": "a", "loaded": declared}], held(a=OLD, gone=OLD), ps(gone=(OLD, NEVER)), plan)
+    assert [step[0] for step in found if step[0] != kind] == ([expected] if expected else [])
+
+
 def test_an_older_version_that_stays_beside_the_new_one_is_told():
     running = [*ps(base=(OLD, NEVER)), *ps(base=(NEW, NEVER))]
     plan = with_memory(Plan(), residences(declare([loaded(BASE)])), held(base=OLD), running, NOW)
