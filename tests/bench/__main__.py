@@ -108,6 +108,7 @@ def main(argv: list[str]) -> int:
     about, began = machine.describe(), time.monotonic()
     about["Pairs of runs"] = f"{scale.runs}, {scale.slow_runs} where one takes minutes"
     about["Load average at the beginning"] = machine.load()
+    before = options.against.read_text(encoding="utf-8") if options.against else "" if options.quick else committed()
     cases: dict[str, list[Line | NotRun]] = {}
     for name in options.only:
         print(f"-> {name}", flush=True)
@@ -116,10 +117,10 @@ def main(argv: list[str]) -> int:
             for line in CASES[name](World(Path(directory)), scale):
                 cases[name].append(line)
                 print("   " + " | ".join(cells(line)), flush=True)
-    about["Load average at the end"] = machine.load()
-    about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
-    before = options.against.read_text(encoding="utf-8") if options.against else "" if options.quick else committed()
-    write(out, Run(about, cases))
+        about["Load average at the end"] = machine.load()
+        about["Took"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
+        # After each case: a run that is cut keeps what it has measured
+        write(out, Run(about, cases))
     lines = [line for found in cases.values() for line in found]
     missed = [line.what for line in lines if isinstance(line, Line) and line.held is False]
     worse = regressions(
