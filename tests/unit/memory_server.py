@@ -47,7 +47,7 @@ class MemoryServer:
     # --- what a client asks ---------------------------------------------------------------------------------------
 
     def tags(self) -> list[dict[str, Any]]:
-        return [{"name": name, "digest": content.digest, "size": 10**9} for name, content in self.models.items()]
+        return [{"name": name, "digest": content.digest, "size": 10**9} for name, content in list(self.models.items())]
 
     def ps(self) -> list[dict[str, Any]]:
         self.asked.append("ps")
