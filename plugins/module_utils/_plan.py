@@ -94,8 +94,10 @@ def questions(
 
 def _followed(desired: Sequence[Desired]) -> set[str]:
     """Return the keys of models whose digest decides what else there is to do: aliases may have it, or the memory."""
-    targets = {item.origin.name.key for item in desired if item.origin and item.origin.recipe is None}
-    return targets | {item.name.key for item in desired if item.loaded is not None}
+    if any(item.loaded is not None for item in desired):
+        # A process may be any of them, whatever its name: only one whose digest no model has is an older version.
+        return {item.name.key for item in desired}
+    return {item.origin.name.key for item in desired if item.origin and item.origin.recipe is None}
 
 
 def decide(
