@@ -184,7 +184,6 @@ def test_what_other_actions_hang_on_is_asked_as_check_mode_does():
         [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "x", "copy_of": "a"}, {"name": "y", "from": "c"}]
     )
     assert [name.short for name in questions(items, held(x=OLD), Rules())] == ["a:latest"]
-    # A process in memory may be any of them.
     items.append(replace(desired("d"), loaded=False))
     assert [name.short for name in questions(items, held(x=OLD), Rules())] == [f"{name}:latest" for name in "abcd"]
 
