@@ -307,7 +307,10 @@ def possible(actions: Iterable[Action]) -> tuple[list[Action], list[errors.Ollam
     for action in actions:
         if action.busy:
             failures.append(refused(action))
-        elif not (failures and careful(action)):
+        elif failures and careful(action):
+            # A run ends here.
+            break
+        else:
             coming.append(action)
     return coming, failures
 

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
+    CREATE,
     DELETE,
     PULL,
     REPAIR,
@@ -65,6 +66,8 @@ def test_check_mode_comes_as_far_as_a_run():
         Action(PULL, NAME, "not there", busy="it asks to wait 3600 s"),
         Action(PULL, other, "not there"),
         Action(COPY, parse_name("c"), "not there", source=NAME),
+        # Made from a file: a run does not come to it
+        Action(CREATE, parse_name("e"), "not there"),
         Action(DELETE, parse_name("d"), "declared absent"),
     ]
     coming, failures = possible(wanted)
