@@ -238,12 +238,8 @@ def nothing_lost(server, state, before, options, told):
 
 
 def may_fail(server, failure, predicted):
-    """Tell whether a failure is one that nobody could foresee: the memory, a version that cannot be named, or a source that only the server can read."""
+    """Tell whether a failure is one that nobody could foresee: the memory, or a source that only the server can read."""
     if failure.kind == "Evicted":
-        return True
-    there = {content.digest for content in server.models.values()}
-    if failure.kind == "ServerBusy" and any(runner.digest not in there for runner in server.runners.values()):
-        # A process of a version that no name stands for any more: the server cannot be told to unload it.
         return True
     unread = {action["name"] for action in predicted.result["actions"]} & server.source.unreadable
     return bool(unread) and failure.kind in ("SourceNotFound", "DigestNotServed")
