@@ -35,7 +35,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, PullLimits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete, discard
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._repair import clear_way, unproven
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._residency import Residency
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._schedule import Load
@@ -223,8 +223,11 @@ class Executor:
             # The server would ask the same source, and gets no other answer.
             raise refused(action)
         clear_way(live, action, self._store_path, self._clock)
-        if action.kind in (DELETE, CLEANUP):
+        if action.kind == DELETE:
             delete(live, action, self._clock)
+            return None
+        if action.kind == CLEANUP:
+            discard(live, action)
             return None
         if action.kind == RESTORE:
             return restore(live, action)

@@ -11,7 +11,7 @@ process was started.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -203,15 +203,19 @@ def lingering(
     One that has another model's name is not among them, though that may be the same model pulled under two names.
     """
     keys = {name.key for name in residence.names}
-    current = [entry for entry in shown(residence, held, loaded) if _key(entry) in keys or _key(entry) not in held]
+    others = {key for key, model in held.items() if not model.name.internal} - keys
+    current = [entry for entry in shown(residence, held, loaded) if _key(entry) not in others]
     return current + outdated(residence, held, loaded)
 
 
 def staying(loaded: Iterable[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
-    """Return the entries of ``/api/ps`` without those that leave because the model of their name is removed."""
-    # What an interrupted run has left under its own names goes in the same way.
-    removed = {action.name.key for action in plan.actions if action.kind in (DELETE, CLEANUP)}
-    return [entry for entry in loaded if _key(entry) not in removed]
+    """Return the entries of ``/api/ps`` without those that leave because their model is removed.
+
+    An older version under the name of such a model is out of reach and stays, and so does the process of what an
+    interrupted run has left: that is the one of the model with the same digest, if there is any.
+    """
+    removed = {(action.name.key, action.digest_before) for action in plan.actions if action.kind == DELETE}
+    return [entry for entry in loaded if (_key(entry), entry.get("digest")) not in removed]
 
 
 def is_pinned(entry: Mapping[str, Any], now: datetime) -> bool:
@@ -266,7 +270,7 @@ def with_memory(
                 )
         else:
             leaving = lingering(residence, after, remaining)
-            action = _unload(model, leaving, there, now)
+            action = _unload(model, leaving, there, digests(residence, held), now)
             remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
@@ -297,16 +301,26 @@ def _load(
 
 
 def _unload(
-    model: Held, leaving: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]], now: datetime
+    model: Held,
+    leaving: Sequence[Mapping[str, Any]],
+    there: Sequence[Mapping[str, Any]],
+    known: Collection[str],
+    now: datetime,
 ) -> Action | None:
-    """Return what a model needs not to be in memory."""
+    """Return what a model needs not to be in memory.
+
+    :param known: digests that names of it have now; a process of another one is out of reach, unless by its weights
+    """
     if not leaving:
         return None
     current = [entry for entry in leaving if entry in there]
     before = AN_OLDER_ONE
     if current:
         before = "pinned" if any(is_pinned(entry, now) for entry in current) else "loaded"
-    return _step(UNLOAD, model, "declared not loaded", Difference("memory", before, None))
+    reason = "declared not loaded"
+    if any(entry not in there and entry.get("digest") not in known for entry in leaving):
+        reason += "; in memory is an older version, which the server unloads only if it has the same weights"
+    return _step(UNLOAD, model, reason, Difference("memory", before, None))
 
 
 def _step(kind: str, model: Held, reason: str, detail: Difference) -> Action:

@@ -23,6 +23,12 @@ def delete(live: Live, action: Action, clock: Clock) -> None:
     live.forget(action.name)
 
 
+def discard(live: Live, action: Action) -> None:
+    """Remove a second name of a model; a process of that is left to the name that stays."""
+    remove(live, action.name)
+    live.forget(action.name)
+
+
 def remove(live: Live, name: ModelName) -> None:
     """Remove a model that is not loaded; one that is gone already is as it should be."""
     try:

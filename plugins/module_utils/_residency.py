@@ -18,6 +18,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     DELETE,
     LOAD,
     REPAIR,
+    RESTORE,
     UNLOAD,
     UPDATE,
     Action,
@@ -76,7 +77,9 @@ class Residency:
         replaced = [
             action
             for action in plan.actions
-            if action.kind in (UPDATE, REPAIR, COPY, CREATE) and action.digest_before and action.name.key in names
+            if action.kind in (UPDATE, REPAIR, RESTORE, COPY, CREATE)
+            and action.digest_before
+            and action.name.key in names
         ]
         if not replaced:
             return

@@ -238,8 +238,19 @@ def nothing_lost(server, state, before, options, told):
 
 
 def may_fail(server, failure, predicted):
-    """Tell whether a failure is one that nobody could foresee: the memory, or a source that only the server can read."""
+    """Tell whether a failure is one that nobody could foresee, or that was said to be possible.
+
+    The memory may be too small, only the server may be able to read a source, and whether a process of a version that no
+    model has any more can be unloaded depends on its weights, which nobody shows.
+    """
     if failure.kind == "Evicted":
         return True
+    if failure.kind == "ServerBusy":
+        doubtful = [
+            action["name"]
+            for action in predicted.result["actions"]
+            if "only if it has the same weights" in action["reason"]
+        ]
+        return any(failure.message.startswith(f"{name} is still in memory") for name in doubtful)
     unread = {action["name"] for action in predicted.result["actions"]} & server.source.unreadable
     return bool(unread) and failure.kind in ("SourceNotFound", "DigestNotServed")

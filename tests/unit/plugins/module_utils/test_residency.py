@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import hold_name
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name, hold_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
@@ -137,6 +137,40 @@ def test_an_interrupted_update_is_finished():
     assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["load", "cleanup"]
     assert [runner.digest for runner in server.runners.values()] == [NEW.digest]
     assert list(server.models) == ["a:latest"]
+
+
+def test_a_restored_model_leaves_nothing_in_memory_of_what_had_taken_its_place():
+    server = server_with(a=NEW)
+    server.start("a:latest", FOREVER)
+    server.models[guard_name(parse_name("a")).short] = OLD
+    entries = [{"name": "a", "digest": OLD.digest, "loaded": False}]
+    assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["restore", "unload", "cleanup"]
+    assert (server.runners, server.models) == ({}, {"a:latest": OLD})
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_process_under_the_name_of_a_left_over_belongs_to_the_model_that_stays(declared):
+    # The guard goes with the update, not with the cleanup at the end.
+    server = server_with(a=OLD)
+    guard = guard_name(parse_name("a")).short
+    server.models[guard] = NEW
+    server.start(guard, FOREVER)
+    entries = [{"name": "a", "state": "latest", "loaded": declared}]
+    moved = [] if declared else ["unload"]
+    assert [kind for kind, _name, _changed in kinds(run(server, entries, {"a": NEW}))] == ["update", *moved, "cleanup"]
+    assert len(server.runners) == declared
+    assert kinds(run(server, entries, {"a": NEW})) == []
+
+
+def test_an_older_version_that_cannot_be_told_to_leave_is_a_failure_that_was_said_before():
+    server = server_with(a=OLD)
+    server.start("a:latest", FOREVER)
+    server.models["a:latest"] = NEW
+    items = declare([{"name": "a", "loaded": False}])
+    (action,) = plan_for(server, items, {})[1].actions
+    assert "which the server unloads only if it has the same weights" in action.reason
+    (failure,) = run(server, [{"name": "a", "loaded": False}]).failures
+    assert failure.kind == "ServerBusy" and "an older version that the server cannot be told" in failure.message
 
 
 def test_what_an_update_brought_that_is_the_same_is_not_loaded_again():
