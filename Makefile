@@ -149,7 +149,8 @@ fuzz-hosts: venv ## Secrets in every option that hides one, commands in every te
 ##@ Lab
 
 # Scenarios of molecule/: those of `make test`, those that `make molecule` runs too, and those with side effects outside of their test
-TESTED := default docker nvidia_container_toolkit ollama ollama_models
+# (the longest first: the last ones are shared with those who have nothing else to do)
+TESTED := default ollama docker nvidia_container_toolkit ollama_models
 SCENARIOS := $(TESTED) upgrade store
 SIDE_EFFECTS := docker nvidia_container_toolkit ollama ollama_models
 MOLECULE := $(SCENARIOS:%=molecule-%) $(SIDE_EFFECTS:%=molecule-all-%)
@@ -161,8 +162,8 @@ lab-up: venv ## Bring up the lab; LAB_HOSTS=deb12a for a part of it
 	ansible-playbook lab/up.yml
 lab-down: venv ## Take down the lab of this checkout
 	ansible-playbook lab/down.yml
-# A lab of its own, so that the one of `make demo` stays as it is
-$(MOLECULE): export LAB_ID ?= mol$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
+# A lab of its own, so that the one of `make demo` stays as it is, and two scenarios can run side by side
+$(MOLECULE): export LAB_ID ?= $(subst _,-,$(@:molecule-%=mol-%))-$(shell printf %s '$(CURDIR)' | sha256sum | cut -c 1-6)
 $(MOLECULE): export MOLECULE_EPHEMERAL_DIRECTORY = $(CURDIR)/$(B)/molecule/$@
 molecule-default: ## site.yml on the lab: converge, idempotence, verify, kills and restarts
 molecule-docker: ## The role docker alone, with every case of daemon.json

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,13 +48,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run make targets and sum up.")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("targets", nargs="+")
-    parser.add_argument("--beside", nargs="+", default=[], help="targets that run one after the other beside those")
+    parser.add_argument(
+        "--beside", nargs="+", default=[], help="targets that run one after the other beside those, longest first"
+    )
     options = parser.parse_args(argv)
-    with ThreadPoolExecutor(options.jobs) as pool, ThreadPoolExecutor(1) as beside:
-        lanes = [pool.map(run, options.targets), beside.map(run, options.beside)]
-        outcomes = [outcome for lane in lanes for outcome in lane]
+    outcomes = run_all(options.targets, options.beside, options.jobs)
     print(summary(outcomes))
     return int(any(outcome.failed for outcome in outcomes))
+
+
+def run_all(targets: Sequence[str], beside: Sequence[str], jobs: int) -> list[Outcome]:
+    """Run targets, so many at a time, and others one after the other beside them; whoever has no more to do helps the latter."""
+    main, other = deque(targets), deque(beside)
+    done: dict[str, Outcome] = {}
+
+    def work(*lists: deque[str]) -> None:
+        for steps in lists:
+            while True:
+                try:
+                    step = steps.popleft()
+                except IndexError:
+                    break
+                done[step] = run(step)
+
+    with ThreadPoolExecutor(jobs + 1) as pool:
+        lanes = [pool.submit(work, other)] + [pool.submit(work, main, other) for _job in range(jobs)]
+        for lane in lanes:
+            lane.result()
+    return [done[step] for step in (*targets, *beside)]
 
 
 def run(step: str) -> Outcome:

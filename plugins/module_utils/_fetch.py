@@ -29,6 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     pull,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import remove
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import show_fault
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import arrived, switch
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import dies_of_other_weights
 
@@ -224,10 +225,12 @@ class Fetcher:
     def _guard(self, action: Action) -> ModelName | None:
         """Give the model that is there a second name, unless an interrupted run did so already.
 
-        A pull under the name at the mirror does not touch it, so that only such a guard is one then.
+        A pull under the name at the mirror does not touch it, so that only such a guard is one then. One of which files
+        are broken guards nothing where there is a model.
         """
         guard = guard_name(action.name)
-        if guard.key in self._live.held:
+        kept = self._live.held.get(guard.key)
+        if kept and not (action.digest_before and show_fault(self._live.client, kept.name)):
             return guard
         anew = action.cure is not None and action.cure.anew
         if action.kind not in (UPDATE, REPAIR) or action.via or anew or action.digest_before is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import GUARD
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import Fault, Stock, faults_of, needed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
@@ -53,11 +54,14 @@ def take_stock(client: OllamaClient, care: Care, desired: Sequence[Desired], hel
     :raises OllamaError: if the server does not answer
     """
     if care.store_path is None:
-        faults = _shown_faults(client, desired, held, {}) if care.verify else {}
+        faults = _kept_faults(client, held, {})
+        if care.verify:
+            faults.update(_shown_faults(client, desired, held, faults))
         return Stock(faults=faults, memory_limit=care.memory_limit)
     contents = read_contents(care.store_path)
     _check_belongs(contents, held, client.url)
     faults = faults_of(contents)
+    faults.update(_kept_faults(client, held, faults))
     if care.verify:
         faults.update(_shown_faults(client, desired, held, faults))
     return Stock(
@@ -80,6 +84,17 @@ def show_fault(client: OllamaClient, name: ModelName) -> Fault | None:
         said = f" and '{exc.error}'" if exc.error else ""
         return Fault(name, f"the server lists it, but answers show with {status}{said}", status=status)
     return None
+
+
+def _kept_faults(client: OllamaClient, held: Mapping[str, Held], known: Mapping[str, Fault]) -> dict[str, Fault]:
+    """Return the faults of what interrupted runs have kept, which may be about to take the place of a model that is whole."""
+    faults = {}
+    for key, model in held.items():
+        if model.name.internal and model.name.tag == GUARD and key not in known:
+            fault = show_fault(client, model.name)
+            if fault:
+                faults[key] = fault
+    return faults
 
 
 def _shown_faults(

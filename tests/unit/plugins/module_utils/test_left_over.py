@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     RESTORE,
     Offer,
@@ -29,6 +30,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import pr
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.created_models import Content
+from tests.unit.whole_server import Source, WholeServer, run
 
 NAMES = ["a", "b:1", "team/c", "h:5000/n/d:x"]
 
@@ -212,3 +216,39 @@ def test_nothing_is_lost_in_any_prefix(models, declared):
                 assert guard_name(parse_name(name)).key in now
     assert predict(there, plan) == {key: model for key, model in now.items() if not model.name.internal}
     assert plan_all(desired, now, {}).actions == ()
+
+
+# --- on a server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(monkeypatch, tmp_path):
+    """Have the lock in a folder of the test."""
+    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
+
+
+@pytest.fixture
+def broken():
+    """A server that runs a, or b:1, and where an interrupted run has kept another version of it whose weights are lost."""
+    whole, lost = Content(weights="u"), Content(weights="v")
+    models = {"a:latest": whole, "b:1": whole, guard("a"): lost, guard("b:1"): lost}
+    server = WholeServer(models, Source({}, frozenset(["a:latest"])))
+    server.lacking = {"v"}
+    return server
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_what_is_broken_does_not_take_the_place_of_what_is_whole(broken, tmp_path, locked, verify):
+    told = run(broken, tmp_path, models=[{"name": "x", "copy_of": "b:1"}], verify=verify)
+    assert not told.failure
+    assert (broken.models["x:latest"], broken.models["b:1"]) == (Content(weights="u"), Content(weights="u"))
+    assert f"has kept an earlier b:1 as {guard('b:1')}, but files of that are broken" in " ".join(
+        told.result["warnings"]
+    )
+
+
+def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, locked):
+    told = run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}])
+    assert told.failure.kind == "SourceNotFound"
+    assert broken.models["a:latest"] == Content(weights="u")
+    assert guard("a") not in broken.models
