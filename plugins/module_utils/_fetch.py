@@ -29,7 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     pull,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import remove
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import show_fault
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import lost_files
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import arrived, switch
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import dies_of_other_weights
 
@@ -230,11 +230,13 @@ class Fetcher:
         """
         guard = guard_name(action.name)
         kept = self._live.held.get(guard.key)
-        if kept and not (action.digest_before and show_fault(self._live.client, kept.name)):
+        if kept and not (action.digest_before and lost_files(self._live.client, kept.name)):
             return guard
         anew = action.cure is not None and action.cure.anew
         if action.kind not in (UPDATE, REPAIR) or action.via or anew or action.digest_before is None:
             return None
+        if kept:
+            remove(self._live, guard)
         self._live.client.copy(action.name.short, guard.short)
         return guard
 

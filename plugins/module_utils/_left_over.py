@@ -29,7 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, matches
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import ABSENT
 
 _LABEL = re.compile(r"[0-9a-f]{32}")
@@ -64,6 +64,9 @@ def left_over(
         if model.name.tag in (NEW, HOLD):
             removed.append(_cleanup(model, "left over from an interrupted run"))
         elif model.name.tag == GUARD and owner is not None and owner.digest != model.digest and key in broken:
+            if rules.exclusive and rules.prune_local and not matches(owner.name, rules.protect):
+                kept.append(_cleanup(model, f"left over from an interrupted run for {owner.name}, and broken"))
+                continue
             texts.append(
                 f"an interrupted run has kept an earlier {owner.name} as {model.name}, but files of that are broken, so "
                 f"{owner.name} stays as it is; delete {model.name} (ollama rm) if that is right"

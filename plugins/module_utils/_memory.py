@@ -24,6 +24,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNLOAD,
     Action,
     Plan,
+    hold_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired
@@ -263,14 +264,14 @@ def with_memory(
                 action = replace(action, reason=reason, details=())
             elif action and model.digest != UNKNOWN:
                 coming[model.digest] = model.name
-            if action is None and old:
+            if action is None and any(entry.get("digest") not in _within_reach(residence, held) for entry in old):
                 warnings.append(
                     f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; "
                     "it leaves when its time is up, when the memory is needed, or when the server is restarted"
                 )
         else:
             leaving = lingering(residence, after, remaining)
-            action = _unload(model, leaving, there, digests(residence, held), now)
+            action = _unload(model, leaving, there, _within_reach(residence, held), now)
             remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
@@ -283,6 +284,12 @@ def with_memory(
         actions=(*plan.actions[:first], *actions, *plan.actions[first:]),
         warnings=(*plan.warnings, *warnings),
     )
+
+
+def _within_reach(residence: Residence, held: Mapping[str, Held]) -> frozenset[str]:
+    """Return the digests that the names of a model have now, and what an interrupted run has held for them."""
+    names = (*residence.names, *map(hold_name, residence.names))
+    return digests(replace(residence, names=names), held)
 
 
 def _load(
@@ -309,7 +316,7 @@ def _unload(
 ) -> Action | None:
     """Return what a model needs not to be in memory.
 
-    :param known: digests that names of it have now; a process of another one is out of reach, unless by its weights
+    :param known: digests whose process can be unloaded; one of another digest is out of reach, unless by its weights
     """
     if not leaving:
         return None

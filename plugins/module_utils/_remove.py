@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import Action
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import HOLD, Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName, name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
@@ -24,9 +24,33 @@ def delete(live: Live, action: Action, clock: Clock) -> None:
 
 
 def discard(live: Live, action: Action) -> None:
-    """Remove a second name of a model; a process of that is left to the name that stays."""
+    """Remove a second name of a model; its process is left to the name that stays.
+
+    A hold was made so that an older version can be told to leave the memory, which nothing else can reach.
+    """
+    if action.name.tag == HOLD and action.name.internal:
+        others = {model.digest for model in live.held.values() if not model.name.internal}
+        if action.digest_before not in others and in_memory(live, action.digest_before):
+            leave(live, action.name)
     remove(live, action.name)
     live.forget(action.name)
+
+
+def leave(live: Live, name: ModelName) -> bool:
+    """Ask for a model's memory back; tell whether the server could be asked.
+
+    A model whose blobs are missing cannot be unloaded and holds no memory under this name.
+    """
+    try:
+        live.client.unload(name.short)
+    except (errors.ModelNotFound, errors.BadAnswer):
+        return False
+    return True
+
+
+def in_memory(live: Live, digest: str | None) -> bool:
+    """Tell whether some process is shown with a digest."""
+    return any(entry.get("digest") == digest for entry in live.client.ps())
 
 
 def remove(live: Live, name: ModelName) -> None:
@@ -46,10 +70,7 @@ def _unload(live: Live, name: ModelName, clock: Clock) -> None:
     """
     if not _loaded(live, name):
         return
-    try:
-        live.client.unload(name.short)
-    except (errors.ModelNotFound, errors.BadAnswer):
-        # A model whose blobs are missing cannot be unloaded and holds no memory under this name.
+    if not leave(live, name):
         return
     deadline = clock.now() + live.client.timeout
     while _loaded(live, name):

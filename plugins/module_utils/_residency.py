@@ -38,7 +38,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._progress import ENDED, human_bytes
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock, Report
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import remove
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import in_memory, leave, remove
 
 #: Seconds between two looks at the server's memory.
 POLL = 0.2
@@ -84,9 +84,14 @@ class Residency:
         if not replaced:
             return
         loaded = {entry["digest"] for entry in self._live.client.ps()}
+        current = {model.digest for model in self._live.held.values() if not model.name.internal}
         for action in replaced:
             if action.digest_before in loaded:
                 hold, model = hold_name(action.name), self._live.held[action.name.key]
+                stale = self._live.held.get(hold.key)
+                if stale and stale.digest in loaded - current:
+                    # The hold of a run that was interrupted; nothing else reaches what that one held.
+                    leave(self._live, stale.name)
                 self._live.client.copy(model.name.short, hold.short)
                 self._holds.append(Held(hold, model.digest, model.size))
                 self._live.note(self._holds[-1])
@@ -131,7 +136,7 @@ class Residency:
         if not self._shown(residence):
             # Its weights were in memory under a name that nobody declared, or for an older version of it.
             before = {_identity(entry) for entry in self._live.client.ps()}
-            self._leave(model)
+            leave(self._live, model.name)
             self._wait(lambda: bool(before - {_identity(entry) for entry in self._live.client.ps()}))
             self._request(model)
         if not self._wait(lambda: any(is_pinned(entry, _now()) for entry in self._shown(residence))):
@@ -177,7 +182,7 @@ class Residency:
             return model, False
         self._drop_old(residence)
         if self._lingers(residence):
-            self._leave(model)
+            leave(self._live, model.name)
             if not self._wait(lambda: not self._lingers(residence)):
                 raise errors.ServerBusy(
                     f"{model.name} is still in memory {self._live.client.timeout:g} s after it was unloaded: it answers "
@@ -195,18 +200,10 @@ class Residency:
             # What a model still has is no older version, whichever name it is shown under.
             if hold is None or hold.digest in current:
                 continue
-            if not self._gone(hold.digest):
-                self._leave(hold)
+            if in_memory(self._live, hold.digest):
+                leave(self._live, hold.name)
                 # One that answers requests goes when it has done so; the new one need not wait for that.
                 self._wait(partial(self._gone, hold.digest))
-
-    def _leave(self, model: Held) -> None:
-        """Ask for a model's memory back."""
-        try:
-            self._live.client.unload(model.name.short)
-        except (errors.ModelNotFound, errors.BadAnswer):
-            # A model whose blobs are missing cannot be unloaded and holds no memory under this name.
-            return
 
     # --- looks ----------------------------------------------------------------------------------------------------
 
@@ -234,7 +231,7 @@ class Residency:
         return {key: model for key, model in self._live.held.items() if key not in removed}
 
     def _gone(self, digest: str) -> bool:
-        return all(entry["digest"] != digest for entry in self._live.client.ps())
+        return not in_memory(self._live, digest)
 
     def _wait(self, done: Callable[[], bool]) -> bool:
         """Look until something is so, for at most the time of a request; tell whether it is."""

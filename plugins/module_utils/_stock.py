@@ -86,15 +86,20 @@ def show_fault(client: OllamaClient, name: ModelName) -> Fault | None:
     return None
 
 
+def lost_files(client: OllamaClient, name: ModelName) -> Fault | None:
+    """Return what is wrong with a model that the server lists, but says it does not find; any other answer proves nothing."""
+    try:
+        fault = show_fault(client, name)
+    except errors.OllamaError:
+        return None
+    return fault if fault and fault.status == 404 else None
+
+
 def _kept_faults(client: OllamaClient, held: Mapping[str, Held], known: Mapping[str, Fault]) -> dict[str, Fault]:
     """Return the faults of what interrupted runs have kept, which may be about to take the place of a model that is whole."""
-    faults = {}
-    for key, model in held.items():
-        if model.name.internal and model.name.tag == GUARD and key not in known:
-            fault = show_fault(client, model.name)
-            if fault:
-                faults[key] = fault
-    return faults
+    kept = (model.name for model in held.values() if model.name.internal and model.name.tag == GUARD)
+    found = {name.key: lost_files(client, name) for name in kept if name.key not in known}
+    return {key: fault for key, fault in found.items() if fault}
 
 
 def _shown_faults(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     RESTORE,
@@ -245,6 +246,32 @@ def test_what_is_broken_does_not_take_the_place_of_what_is_whole(broken, tmp_pat
     assert f"has kept an earlier b:1 as {guard('b:1')}, but files of that are broken" in " ".join(
         told.result["warnings"]
     )
+
+
+def test_what_is_broken_goes_with_all_that_is_local(broken, tmp_path, locked):
+    options = {"models": [{"name": "x", "copy_of": "b:1"}], "exclusive": True, "prune_local": True}
+    told = run(broken, tmp_path, **options)
+    assert ("cleanup", guard("b:1")) in [(action["action"], action["name"]) for action in told.result["actions"]]
+    assert run(broken, tmp_path, **options).result["actions"] == []
+    broken.models[guard("b:1")] = Content(weights="v")
+    told = run(broken, tmp_path, **options, protect=["b"])
+    assert not told.failure and guard("b:1") in broken.models
+
+
+def test_an_answer_of_the_moment_proves_nothing(broken, tmp_path, locked, monkeypatch):
+    # The guard is the last good one: what took its place is not what is pinned.
+    broken.lacking = set()
+    really = broken.show
+
+    def show(model, **options):
+        if model == guard("a"):
+            raise errors.BadAnswer("no", url=broken.url, http_status=500, error="too many open files")
+        return really(model, **options)
+
+    monkeypatch.setattr(broken, "show", show)
+    told = run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}])
+    assert told.failure.kind == "SourceNotFound"
+    assert broken.models["a:latest"] == Content(weights="v")
 
 
 def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, locked):

@@ -173,6 +173,28 @@ def test_an_older_version_that_cannot_be_told_to_leave_is_a_failure_that_was_sai
     assert failure.kind == "ServerBusy" and "an older version that the server cannot be told" in failure.message
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_hold_goes_with_what_it_holds(state):
+    server = server_with(a=OLD)
+    server.start("a:latest", FOREVER)
+    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    assert not run(server, [{"name": "a", "state": state}]).failures
+    assert (server.runners, list(server.models)) == ({}, ["a:latest"] if state == "present" else [])
+
+
+def test_a_hold_of_an_interrupted_run_is_let_go_before_it_is_used_again():
+    server = server_with(a=OLD)
+    server.start("a:latest", FOREVER)
+    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server.start("a:latest", FOREVER)
+    entries = [{"name": "a", "state": "latest", "loaded": False}]
+    items = declare(entries)
+    (_update, unload, _cleanup) = plan_for(server, items, {"a:latest": BASE})[1].actions
+    assert unload.reason == "declared not loaded"
+    assert not run(server, entries, {"a": BASE}).failures
+    assert (server.runners, list(server.models)) == ({}, ["a:latest"])
+
+
 def test_what_an_update_brought_that_is_the_same_is_not_loaded_again():
     server = server_with(a=OLD)
     server.start("a:latest", FOREVER)
