@@ -107,9 +107,10 @@ options:
             C(num_thread) or C(draft_num_predict)); declare it of the base. A base counts as loaded when a declared model that is created from it is.
           - A request that asks for other options, such as another C(num_ctx), makes the server load the model anew and forget that it was to
             stay. The next run finds that and loads it for good again. Set C(OLLAMA_KEEP_ALIVE=-1) of the server where clients do so.
-          - The server finds a process by its weights. Where something else than this collection replaced a model while it was in memory, it can unload
-            what is there only if the weights are the same. If they are not, V(true) warns and V(false) fails (C(ServerBusy)) until that has
-            left: when its time is up, when the memory is needed, or when the server is restarted.
+          - The server finds a process by its weights. Of a model that was replaced while it was in memory, by somebody else or by a run that declared
+            nothing of its memory, the old version can be unloaded only if it has the same weights. If it has others, it stays beside the new one with
+            V(true), and with V(false) the module fails (V(ServerBusy)) before it removes other models. It leaves when its time is up, when the
+            memory is needed, or when the server is restarted.
         type: bool
       keep_alive:
         description:

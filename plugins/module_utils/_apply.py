@@ -124,6 +124,7 @@ class Executor:
         self._store_path = store_path
         self._report = report
         self._parallel = parallel
+        self._memory = memory
         self._stopped = threading.Event()
         #: what the operator should know of what went well
         self.warnings: list[str] = []
@@ -227,7 +228,8 @@ class Executor:
             delete(live, action, self._clock)
             return None
         if action.kind == CLEANUP:
-            discard(live, action)
+            # Where memory is declared, that decides.
+            discard(live, action, release=not self._memory.residences)
             return None
         if action.kind == RESTORE:
             return restore(live, action)

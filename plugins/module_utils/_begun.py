@@ -11,10 +11,11 @@ that works on it, up to 32 seconds longer than its client, and such a server wri
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -23,6 +24,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import B
 
 #: No file of a plan is larger: it has one line.
 MAX_PART = 64 * 1024
+#: Number of the right to look into processes, as linux/capability.h has it.
+CAP_SYS_PTRACE = 19
 _MARK = "-partial"
 
 #: File name -> its content, ``None`` for what is no regular file.
@@ -38,8 +41,8 @@ class Verdict:
     by_source: bool
 
 
-def part_size(body: bytes | None) -> int | None:
-    """Return the bytes that a file of a plan stands for, ``None`` if it is in a form that this does not know.
+def part_span(body: bytes | None) -> tuple[int, int] | None:
+    """Return where a file of a plan begins (-1: it does not say) and the bytes that it stands for; ``None`` for an unknown form.
 
     The server takes the first JSON value of the file and ignores what follows, and so does this.
 
@@ -62,7 +65,8 @@ def part_size(body: bytes | None) -> int | None:
     size = content["Size"]
     if not is_whole(size) or size < 0:
         raise ValueError("has a size that is none")
-    return int(size)
+    offset = content.get("Offset")
+    return int(offset) if is_whole(offset) else -1, int(size)
 
 
 def hopeless(parts: Parts, wanted: int) -> Verdict | None:
@@ -70,20 +74,23 @@ def hopeless(parts: Parts, wanted: int) -> Verdict | None:
 
     :param wanted: size of the blob as the manifest of its source says, 0 if it says none
     """
-    sizes, faults = [], []
+    spans, faults = [], []
     for name in sorted(parts):
         try:
-            sizes.append(part_size(parts[name]))
+            spans.append(part_span(parts[name]))
         except ValueError as exc:
             faults.append(f"{name} {exc}")
-    if not parts or wanted <= 0 or None in sizes:
+    known = sorted(span for span in spans if span is not None)
+    if not parts or wanted <= 0 or len(known) < len(spans):
         return None
     if faults:
         return Verdict(faults[0], by_source=False)
-    total = sum(size for size in sizes if size is not None)
+    total = sum(size for _offset, size in known)
     if total == wanted:
         return None
-    return Verdict(f"it is for {total} bytes, and the manifest of the source says {wanted}", by_source=True)
+    # Where a file is missing, its source is not to blame.
+    whole = all(offset == sum(size for _offset, size in known[:place]) for place, (offset, _size) in enumerate(known))
+    return Verdict(f"it is for {total} bytes, and the manifest of the source says {wanted}", by_source=whole)
 
 
 def in_order(names: Collection[str]) -> list[str]:
@@ -150,40 +157,60 @@ def in_use(root: str, digest: str, processes: str = "/proc") -> bool | None:
     """Tell whether some process has a begun download open, ``None`` where this user may not see that.
 
     The server has it open from the first request to the end. In a container it has another path there, but is the same file.
-    Root sees the files of all processes, others those of their own: of a file that is theirs, that is what counts.
+    Root sees the files of all processes, unless it lacks CAP_SYS_PTRACE, as in many containers; others see those of their
+    own, unless these have another group: of a file that is theirs, that is what counts (ptrace(2), access mode checking).
     """
     path = blob_path(root, digest) + _MARK
     try:
         wanted = os.stat(path)
     except OSError:
         return False
-    files, all_seen = _open_files(processes, os.path.basename(path))
+    files, unseen = _open_files(processes, os.path.basename(path))
     if any(os.path.samestat(found, wanted) for found in files):
         return True
     user = os.geteuid()
-    return False if (all_seen if user == 0 else wanted.st_uid == user) else None
+    if user == 0:
+        # With the right, only a process outside of this user namespace can refuse.
+        return None if unseen and not _sees_all(processes) else False
+    return False if wanted.st_uid == user and user not in unseen else None
 
 
-def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], bool]:
-    """Return the status of all open files with a name, and whether no process was another user's secret."""
-    found, all_seen = [], True
+def _sees_all(processes: str) -> bool:
+    """Tell whether this process may look into all others."""
+    try:
+        with open(os.path.join(processes, "self", "status"), encoding="ascii", errors="replace") as lines:
+            rights = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(rights >> CAP_SYS_PTRACE & 1)
+
+
+def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], set[int]]:
+    """Return the status of all open files with a name, and the users of the processes that were not to be looked into."""
+    found, unseen = [], set()
     for process in filter(str.isdecimal, _names(processes)):
-        folder = os.path.join(processes, process, "fd")
-        try:
-            descriptors = os.listdir(folder)
-        except OSError as exc:
-            # Else the process has just ended.
-            all_seen = all_seen and not isinstance(exc, PermissionError)
-            continue
-        for descriptor in descriptors:
-            link = os.path.join(folder, descriptor)
+        folder = os.path.join(processes, process)
+        # A process or a file that is gone meanwhile is none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            owner = os.stat(folder).st_uid
             try:
-                if os.path.basename(os.readlink(link)) == name:
-                    found.append(os.stat(link))
-            except OSError:
-                # It was closed just now.
-                continue
-    return found, all_seen
+                found += _named_files(os.path.join(folder, "fd"), name)
+            except PermissionError:
+                unseen.add(owner)
+    return found, unseen
+
+
+def _named_files(folder: str, name: str) -> Iterator[os.stat_result]:
+    """Yield the status of those of a process's open files that have a name.
+
+    :raises PermissionError: if they are not to be looked at; they may be listed all the same
+    """
+    for descriptor in os.listdir(folder):
+        link = os.path.join(folder, descriptor)
+        # It may be closed by now.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.basename(os.readlink(link)) == name:
+                yield os.stat(link)
 
 
 def _names(folder: str) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Callable, Optional
 
@@ -16,7 +17,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._begun import (
     any_begun,
     hopeless,
     in_use,
-    part_size,
+    part_span,
     read_plan,
     remove_plan,
 )
@@ -102,12 +103,13 @@ class Clearing:
         """Look at some downloads until nobody is at work on them; return what was seen last, ``None`` for those that still changed."""
         states = {digest: self._state(digest) for digest in digests}
         before = states
-        for _second in range(1 if self._left.issuperset(states) else HELD):
+        for _second in range(HELD):
             before = states
             self._clock.sleep(SETTLED)
             states = {digest: self._state(digest) for digest in before}
             # A server that writes its plan anew is at work, too.
-            calm = all(state == before[digest] and not state[1] for digest, state in states.items())
+            awaited = states.keys() - self._left
+            calm = all(states[digest] == before[digest] and not states[digest][1] for digest in awaited)
             if calm or self._clock.now() + SETTLED >= until:
                 break
         return {digest: state if state == before[digest] else None for digest, state in states.items()}
@@ -129,7 +131,8 @@ class Clearing:
             # Somebody else pulls it, or may do so: the server would write the plan anew.
             why = "some process is at work on it"
             if now[1] is None:
-                why = f"user {user_name()} cannot see whether some process has it open; run the module with become"
+                remedy = "run the module with become" if os.geteuid() else "as root that takes CAP_SYS_PTRACE"
+                why = f"user {user_name()} cannot see whether some process has it open; {remedy}"
             if digest not in self._left:
                 self.warnings.append(f"{self._model}: {what}; it was left alone, since {why}")
             self._left.add(digest)
@@ -155,6 +158,6 @@ class Clearing:
 def _size(body: bytes | None) -> object:
     """Return what a file of a plan stands for, in a form that can be compared: its size, or what is wrong with it."""
     try:
-        return part_size(body)
+        return part_span(body)
     except ValueError as exc:
         return str(exc)

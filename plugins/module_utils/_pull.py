@@ -194,22 +194,18 @@ def _attempt(
         stream.close()
 
 
-#: What failures say of the bytes that have come.
-_STAYS = "What was fetched stays there for the next run."
-_CONTINUES = "run again, the download continues where it stopped"
-
-
 def _begun_anew(failure: errors.OllamaError) -> errors.OllamaError:
-    """Return the failure of a pull whose download was removed, since nothing could have completed it."""
-    said = failure.message.replace(_STAYS, "The download was removed: the next run begins it anew.")
-    failure.message = said.replace(_CONTINUES, "run again, the download begins anew, since it was removed")
+    """Return the failure of a pull of which a download was removed, since nothing could have completed it."""
+    failure.message += (
+        ". The download of a blob that could never be completed was removed: the next run begins it anew."
+    )
     failure.args = (failure.message,)
     return failure
 
 
 #: Of a stall, where nobody looks at the store.
 _BLIND = (
-    " If it stalls in every run, the server may hold a download that can never be completed: give store_path, so that this is seen "
+    ". If it stalls in every run, the server may hold a download that can never be completed: give store_path, so that this is seen "
     "and mended, or remove the files sha256-...-partial* from blobs in its model directory while nothing is pulled."
 )
 _RISK = (
@@ -222,7 +218,7 @@ def _too_late(model: str, url: str, phase: Phase, over: bool, limits: PullLimits
     if not over and phase.downloading:
         return errors.PullStalled(
             f"pull of {model} stalled: no byte for {limits.stall_timeout:g} s; check the way from the Ollama server to "
-            f"the source. {_STAYS}",
+            "the source. What was fetched stays there for the next run",
             url=url,
         )
     risk = "" if phase.downloading else _RISK
@@ -242,7 +238,7 @@ def _named(exc: errors.OllamaError, model: str, url: str) -> errors.OllamaError:
     if isinstance(exc, errors.StreamBroken):
         return errors.PullFailed(
             f"pull of {model} ended without success: the server at {url} was stopped, or a proxy cut the connection; "
-            f"{_CONTINUES}",
+            "run again, the download continues where it stopped",
             url=exc.url,
         )
     return exc

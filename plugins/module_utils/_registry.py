@@ -103,7 +103,7 @@ class Registry:
     :param timeout: seconds for one request
     :param mirror: ``host:port`` from which models of the default registry are fetched
     :param retries: how often a source that asks to come back later is asked again
-    :param patience: seconds that this may take for all manifests that are asked for together, not more than MAX_WAIT; 0: never
+    :param patience: seconds that this may take in all, not more than MAX_WAIT; 0: never
     """
 
     def __init__(
@@ -132,6 +132,9 @@ class Registry:
         self._mirror = parse_mirror(mirror)
         self._retries = retries
         self._patience = min(patience, MAX_WAIT)
+        #: seconds of it that are left: a run asks more than once
+        self._left = self._patience
+        self._has_waited = False
         self._clock = clock or Clock()
 
     def is_insecure(self, name: ModelName) -> bool:
@@ -143,9 +146,13 @@ class Registry:
         wanted = {name.key: name for name in names}
         if not wanted:
             return {}
-        until = self._clock.now() + self._patience
+        began, self._has_waited = self._clock.now(), False
+        until = began + self._left
         with ThreadPoolExecutor(max_workers=min(THREADS, len(wanted))) as pool:
-            return dict(zip(wanted, pool.map(lambda name: self._try(name, until), wanted.values())))
+            answers = dict(zip(wanted, pool.map(lambda name: self._try(name, until), wanted.values())))
+        if self._has_waited:
+            self._left = max(0.0, until - self._clock.now())
+        return answers
 
     def _try(self, name: ModelName, until: float) -> Manifest | errors.PullFailed:
         try:
@@ -182,6 +189,7 @@ class Registry:
                 if left <= 0:
                     raise
                 left -= 1
+                self._has_waited = True
                 self._clock.sleep(pause)
                 waited += pause
 

@@ -23,12 +23,13 @@ def delete(live: Live, action: Action, clock: Clock) -> None:
     live.forget(action.name)
 
 
-def discard(live: Live, action: Action) -> None:
+def discard(live: Live, action: Action, *, release: bool) -> None:
     """Remove a second name of a model; its process is left to the name that stays.
 
-    A hold was made so that an older version can be told to leave the memory, which nothing else can reach.
+    :param release: have a hold do before what it was made for: tell an older version to leave the memory, which nothing
+        else can reach
     """
-    if action.name.tag == HOLD and action.name.internal:
+    if release and action.name.tag == HOLD and action.name.internal:
         others = {model.digest for model in live.held.values() if not model.name.internal}
         if action.digest_before not in others and in_memory(live, action.digest_before):
             leave(live, action.name)

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -172,15 +173,19 @@ def look(
     held = held_models(client.tags() if tags is None else tags)
     offers = {key: offer_from(value) for key, value in known.items()}
     stock = take_stock(client, wanted.care, wanted.desired, held)
-    asked = questions(wanted.desired, held, wanted.rules, predict=predict or stock.judges, made=local.made)
-    asked += [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
-    _ask(registry, asked, offers)
+    asks = partial(questions, wanted.desired, held, wanted.rules, made=local.made)
+    repairs = [stock.faults[key].name for key in to_repair(wanted.desired, stock)]
+    # What a run would learn without asking, the server asks for itself: it may be refused where this host is not, and the other way round.
+    own = {name.key for name in [*asks(predict=stock.judges), *repairs]}
+    _ask(registry, [*asks(predict=predict or stock.judges), *repairs], offers)
     shown = _shown(client, to_show(wanted.desired, held, stock))
-    plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
-    together = wanted.parallel > 1 and len(plan.fetches) > 1
+    certain = {key: value if key in own else replace(value, busy=False) for key, value in offers.items()}
+    plan = plan_all(wanted.desired, held, certain, wanted.rules, shown, stock, local)
     # Which models may be fetched at the same time, their blobs tell.
-    if together and _ask(registry, [action.name for action in plan.fetches], offers):
-        plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
+    if wanted.parallel > 1 and len(plan.fetches) > 1:
+        _ask(registry, [action.name for action in plan.fetches], offers)
+        if offers != certain:
+            plan = plan_all(wanted.desired, held, offers, wanted.rules, shown, stock, local)
     declared = wanted.memory.residences
     if declared:
         plan = with_memory(plan, declared, held, client.ps(), datetime.now(timezone.utc))

@@ -41,6 +41,8 @@ class Source:
 
     models: dict[str, Content] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
+    #: what it tells this host to wait for, longer than anybody does; the server is not told so
+    busy: frozenset[str] = frozenset()
 
     def content(self, name: ModelName) -> Content | None:
         if name.host == MIRROR:
@@ -62,6 +64,10 @@ class Source:
         content = self.content(name)
         if name.short in self.unreadable:
             return errors.PullFailed(f"the source of {name} cannot be reached from here")
+        if name.short in self.busy:
+            failure = errors.SourceBusy(f"the source of {name} asks to wait 3600 s")
+            failure.too_long = True
+            return failure
         if content is None:
             return errors.SourceNotFound(f"the source of {name} does not have it")
         return Manifest(content.digest, frozenset([content.digest]), SIZE, {blob(content.weights): SIZE})

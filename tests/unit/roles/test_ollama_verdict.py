@@ -18,7 +18,7 @@ import yaml
 pytestmark = pytest.mark.slow
 #: of a log file, in the forms of the engine's own reader (go-units)
 SIZES = ["10m", "10M", "10 MB", "1.5g", "10MiB", "1t", "512k", "1000000", "100b"]
-NO_SIZES = ["", "0", "0m", "m", "-1m", "10 MBit", "ten", "10  m", "1.m", "10m\n"]
+NO_SIZES = ["", "0", "0m", "m", "-1m", "10 MBit", "ten", "10  m", "1.m", "10m\n", "10mi", "0.5", "0.0001k", "3\u0663m"]
 
 ROLE = Path(__file__).parents[3] / "roles/ollama"
 GPU = {"vendor": "nvidia", "ready": True, "cdi_devices": ["nvidia.com/gpu=0"], "gpus": [{"memory_mib": 81559}]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _begun as begun
@@ -22,18 +23,19 @@ def part(number, size, completed=0, offset=0):
 
 
 @pytest.mark.parametrize(
-    ("body", "size"),
+    ("body", "span"),
     [
-        (part(0, 4194304), 4194304),
-        (part(0, 0), 0),
-        (b' {"Size": 5} and what follows', 5),
-        (b'{"Size": 5}' + b"x" * 10**6, 5),
+        (part(0, 4194304), (0, 4194304)),
+        (part(1, 7, offset=4194304), (4194304, 7)),
+        (part(0, 0), (0, 0)),
+        (b' {"Size": 5} and what follows', (-1, 5)),
+        (b'{"Size": 5, "Offset": "x"}' + b"x" * 10**6, (-1, 5)),
         (b'{"Length": 5}', None),
         (b"{}", None),
     ],
 )
-def test_what_the_server_reads(body, size):
-    assert begun.part_size(body) == size
+def test_what_the_server_reads(body, span):
+    assert begun.part_span(body) == span
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_what_the_server_reads(body, size):
 )
 def test_what_the_server_cannot_read(body, words):
     with pytest.raises(ValueError, match=words):
-        begun.part_size(body)
+        begun.part_span(body)
 
 
 @given(
@@ -71,11 +73,11 @@ def test_what_the_server_cannot_read(body, words):
 )
 def test_any_content_has_a_size_or_a_reason(body):
     try:
-        size = begun.part_size(body)
+        span = begun.part_span(body)
     except ValueError as exc:
         assert str(exc).startswith(("is ", "has "))
     else:
-        assert size is None or 0 <= size < 1 << 63
+        assert span is None or 0 <= span[1] < 1 << 63
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,23 @@ def test_which_plans_are_hopeless(parts, wanted, words):
     found = begun.hopeless(parts, wanted)
     assert (found.why if found else "").startswith(words) and bool(found) is bool(words)
     assert not found or found.by_source == words.startswith("it is for")
+
+
+@pytest.mark.parametrize(
+    ("parts", "blamed"),
+    [
+        ({"-0": part(0, 101)}, True),
+        ({"-0": part(0, 60), "-1": part(1, 41, offset=60)}, True),
+        ({"-0": part(0, 10), "-1": part(1, 10, offset=10), "-2": part(2, 10, offset=20)}, True),
+        # A file of it was lost, or does not say where it begins.
+        ({"-1": part(1, 40, offset=60)}, False),
+        ({"-0": part(0, 30), "-2": part(2, 30, offset=60)}, False),
+        ({"-0": b'{"Size": 101}'}, False),
+        ({"-0": b""}, False),
+    ],
+)
+def test_whose_fault_it_is(parts, blamed):
+    assert begun.hopeless(parts, 100).by_source is blamed
 
 
 sizes_of_parts = st.lists(st.integers(0, 1 << 40), min_size=1, max_size=20)
@@ -197,35 +216,80 @@ def test_a_file_that_somebody_has_open_is_in_use(root):
 
 
 @pytest.mark.parametrize(
-    ("user", "owner", "refuses", "answer"),
+    ("user", "owner", "refusing", "answer"),
     [
-        (0, 0, False, False),
-        (0, 1500, False, False),
+        (0, 0, None, False),
+        (0, 1500, None, False),
         # Root without the right to look into other processes, as in many containers
-        (0, 1500, True, None),
-        (1500, 1500, True, False),
-        (1000, 1500, True, None),
+        (0, 1500, 33, None),
+        (1500, 1500, 33, False),
+        # One of their own with another group
+        (1500, 1500, 1500, None),
+        (1000, 1500, 33, None),
         # Where other users' processes are hidden, nothing refuses
-        (1000, 1500, False, None),
+        (1000, 1500, None, None),
     ],
 )
-def test_who_sees_whether_it_is_open(root, monkeypatch, user, owner, refuses, answer):
-    (root / "blobs" / f"{NAME}-partial").write_bytes(b"x")
-    real_stat, real_listdir = os.stat, os.listdir
+@pytest.mark.parametrize("refusal", ["listdir", "readlink", "stat"])
+def test_who_sees_whether_it_is_open(root, monkeypatch, refusal, user, owner, refusing, answer):
+    # One that may be listed may still refuse to be read: /proc/1/fd without CAP_SYS_PTRACE
+    mark = root / "blobs" / f"{NAME}-partial"
+    mark.write_bytes(b"x")
+    folder = root / "proc" / "1" / "fd"
+    folder.mkdir(parents=True)
+    (folder / "3").symlink_to(root / "other" / f"{NAME}-partial")
+    (root / "other").mkdir()
+    (root / "other" / f"{NAME}-partial").write_bytes(b"y")
+    really = {name: getattr(os, name) for name in ("stat", "listdir", "readlink")}
 
-    def status(path, **options):
-        found = real_stat(path, **options)
-        return os.stat_result([*found[:4], owner, *found[5:]]) if str(path).endswith("-partial") else found
+    def owned(path, uid, **options):
+        found = really["stat"](path, **options)
+        return os.stat_result([*found[:4], uid, *found[5:]])
+
+    def look(name, path, **options):
+        if refusing is not None and name == refusal and str(path).startswith(str(folder)):
+            raise PermissionError(13, "Permission denied", path)
+        if name == "stat" and str(path) == str(mark):
+            return owned(path, owner, **options)
+        if name == "stat" and str(path) == str(folder.parent):
+            return owned(path, refusing or 0, **options)
+        return really[name](path, **options)
+
+    for name in really:
+        monkeypatch.setattr(os, name, partial(look, name))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert begun.in_use(str(root), DIGEST, processes=str(root / "proc")) is answer
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        ("Name:\tx\nCapEff:\t000001ffffffffff\n", False),
+        # All but CAP_SYS_PTRACE; what a container has by default; what nobody can read
+        ("CapEff:\t000001fffff7ffff\n", None),
+        ("CapEff:\t00000000a80425fb\n", None),
+        ("CapEff:\tx\n", None),
+        ("CapEff:", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_refuses_root_with_all_rights_is_outside(root, monkeypatch, status, answer):
+    (root / "blobs" / f"{NAME}-partial").write_bytes(b"x")
+    (root / "proc" / "1").mkdir(parents=True)
+    (root / "proc" / "self").mkdir()
+    if status is not None:
+        (root / "proc" / "self" / "status").write_text(status)
+    really = os.listdir
 
     def listdir(path):
-        if refuses and str(path).endswith("/1/fd"):
+        if str(path).endswith("/1/fd"):
             raise PermissionError(13, "Permission denied", path)
-        return real_listdir(path)
+        return really(path)
 
-    monkeypatch.setattr(os, "stat", status)
     monkeypatch.setattr(os, "listdir", listdir)
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert begun.in_use(str(root), DIGEST) is answer
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert begun.in_use(str(root), DIGEST, processes=str(root / "proc")) is answer
 
 
 def test_another_store_with_the_same_blob_is_not_this_one(root, tmp_path_factory):

@@ -94,14 +94,17 @@ LEFT_OVER = st.dictionaries(
     max_size=2,
 )
 SOURCES = st.builds(
-    lambda models, unreadable: Source(
-        {full(name): content for name, content in models.items()}, frozenset(map(full, unreadable))
+    lambda models, unreadable, busy: Source(
+        {full(name): content for name, content in models.items()},
+        frozenset(map(full, unreadable)),
+        frozenset(map(full, busy)),
     ),
     st.tuples(
         st.fixed_dictionaries(dict.fromkeys([*PULLED, *OTHERS], CONTENTS)),
         st.sampled_from([*PULLED, *OTHERS, *[None] * 20]),
     ).map(lambda pair: {name: content for name, content in pair[0].items() if name != pair[1]}),
     st.sets(st.sampled_from([*PULLED, *OTHERS]), max_size=1),
+    st.sets(st.sampled_from([*PULLED, *OTHERS]), max_size=1) | st.just(set()),
 )
 
 

@@ -262,9 +262,29 @@ def test_what_stands_in_the_way_goes_after_the_last_attempt():
     calls = []
     time = FakeTime()
     server = FakeServer(time, [(0, bytes_done(50)), (99, bytes_done(50))])
-    with pytest.raises(errors.PullStalled):
+    with pytest.raises(errors.PullStalled) as caught:
         pull(server, "m", clock=time.clock, limits=PullLimits(retries=0), clear=calls.append)
     assert len(calls) == 2
+    assert "was removed" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        (99, bytes_done(50)),
+        (0, errors.StreamBroken("end")),
+        (0, errors.BadAnswer("x", error="max retries exceeded: unexpected EOF", http_status=200)),
+        (0, errors.BadAnswer("x", error="something went wrong", http_status=200)),
+    ],
+    ids=["stalls", "is cut", "ends early", "fails"],
+)
+def test_a_failure_says_that_the_next_run_begins_anew(end):
+    time = FakeTime()
+    script = [(0, bytes_done(50)), end]
+    with pytest.raises(errors.PullFailed) as caught:
+        pull(FakeServer(time, script), "m", clock=time.clock, limits=PullLimits(retries=0), clear=lambda until: True)
+    assert caught.value.message.endswith("was removed: the next run begins it anew.")
+    assert str(caught.value) == caught.value.message
 
 
 @pytest.mark.parametrize("looks", [True, False])

@@ -169,6 +169,21 @@ def test_all_models_of_a_run_are_waited_for_together():
     assert source.now < 60 + 9.5 * 8
 
 
+def test_all_that_a_run_asks_one_after_the_other_is_waited_for_together():
+    source = BusySource([], retries=5, patience=60.0)
+
+    def ask(name, wait):
+        source._asks = [wait]
+        (answer,) = source.manifests([parse_name(name)]).values()
+        return answer
+
+    assert ask("a", 40.0).waited == 40.5
+    assert ask("b", 40.0).too_long
+    # What takes time otherwise is not counted.
+    source.now += 1000
+    assert ask("c", 18.0).waited == 18.5
+
+
 def test_sizes_are_asked_for_without_waiting():
     source = BusySource([10.0], retries=5, patience=60.0)
     assert source.sizes(parse_name("a")) == {}
