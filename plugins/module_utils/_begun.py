@@ -66,7 +66,7 @@ def part_span(body: bytes | None) -> tuple[int, int] | None:
     if not is_whole(size) or size < 0:
         raise ValueError("has a size that is none")
     offset = content.get("Offset")
-    return int(offset) if is_whole(offset) else -1, int(size)
+    return int(offset or 0) if is_whole(offset) else -1, int(size)
 
 
 def hopeless(parts: Parts, wanted: int) -> Verdict | None:
@@ -187,7 +187,8 @@ def _sees_all(processes: str) -> bool:
 
 def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], set[int]]:
     """Return the status of all open files with a name, and the users of the processes that were not to be looked into."""
-    found, unseen = [], set()
+    found: list[os.stat_result] = []
+    unseen: set[int] = set()
     for process in filter(str.isdecimal, _names(processes)):
         folder = os.path.join(processes, process)
         # A process or a file that is gone meanwhile is none.

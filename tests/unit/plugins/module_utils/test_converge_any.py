@@ -203,6 +203,9 @@ def compare(server, state, options):
         event("a guard whose files came back with another model")
         return
     again = run(server, state, **options)
+    if again.failure and again.failure.kind == "SourceBusy" and server.source.busy:
+        event("a source that is asked now that its model is there")
+        return
     if orphaned(told, again):
         event("an alias whose digest came back")
         return
