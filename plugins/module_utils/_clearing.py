@@ -132,7 +132,10 @@ class Clearing:
             why = "some process is at work on it"
             if now[1] is None:
                 remedy = "run the module with become" if os.geteuid() else "as root that takes CAP_SYS_PTRACE"
-                why = f"user {user_name()} cannot see whether some process has it open; {remedy}"
+                why = (
+                    f"user {user_name()} cannot see whether some process has it open; {remedy}, or remove the files whose names "
+                    "begin with that one while nothing is pulled"
+                )
             if digest not in self._left:
                 self.warnings.append(f"{self._model}: {what}; it was left alone, since {why}")
             self._left.add(digest)

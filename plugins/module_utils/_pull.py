@@ -196,9 +196,8 @@ def _attempt(
 
 def _begun_anew(failure: errors.OllamaError) -> errors.OllamaError:
     """Return the failure of a pull of which a download was removed, since nothing could have completed it."""
-    failure.message += (
-        ". The download of a blob that could never be completed was removed: the next run begins it anew."
-    )
+    said = failure.message.rstrip(".")
+    failure.message = f"{said}. A download that could never be completed was removed: the next run begins that anew."
     failure.args = (failure.message,)
     return failure
 

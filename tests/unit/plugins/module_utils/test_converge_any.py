@@ -264,5 +264,7 @@ def may_fail(server, failure, predicted):
             if "only if it has the same weights" in action["reason"]
         ]
         return any(failure.message.startswith(f"{name} is still in memory") for name in doubtful)
-    unread = {action["name"] for action in predicted.result["actions"]} & server.source.unreadable
+    unread = {action["name"] for action in predicted.result["actions"]} & (
+        server.source.unreadable | server.source.busy
+    )
     return bool(unread) and failure.kind in ("SourceNotFound", "DigestNotServed")

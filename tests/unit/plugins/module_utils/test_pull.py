@@ -283,7 +283,7 @@ def test_a_failure_says_that_the_next_run_begins_anew(end):
     script = [(0, bytes_done(50)), end]
     with pytest.raises(errors.PullFailed) as caught:
         pull(FakeServer(time, script), "m", clock=time.clock, limits=PullLimits(retries=0), clear=lambda until: True)
-    assert caught.value.message.endswith("was removed: the next run begins it anew.")
+    assert caught.value.message.endswith("was removed: the next run begins that anew.")
     assert str(caught.value) == caught.value.message
 
 
