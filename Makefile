@@ -190,10 +190,10 @@ clean: ## Remove all that make, the lab and the tests made, and nothing else
 
 ##@ Everything
 
-# Those that start lab hosts wait much, so the others run beside them
+# Those that start lab hosts wait much, so the others run beside them; two at a time in the end, each with a lab of its own
 TESTS := $(filter-out unit-quick,$(CHECKS)) unit unit-newest unit-2.17 contract sanity docs-check integration
 LAB_TESTS := $(TESTED:%=molecule-%) chaos-quick
 
 .PHONY: test
 test: venvs ## All tests, ending with one summary
-	@python tools/steps.py $(TESTS) --beside $(LAB_TESTS)
+	@env -u LAB_ID python tools/steps.py $(TESTS) --beside $(LAB_TESTS)

@@ -33,6 +33,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import He
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import NO_MEMORY, Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import predict
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import DEFAULT_LIMITS, Clock, PullLimits, Report
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._record import COPY_OF, FROM, GGUF, Made, Record
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import delete, discard
@@ -124,7 +125,8 @@ class Executor:
         self._store_path = store_path
         self._report = report
         self._parallel = parallel
-        self._memory = memory
+        #: digests of the models that are there in the end, as far as the plan knows them
+        self._kept: frozenset[str] = frozenset()
         self._stopped = threading.Event()
         #: what the operator should know of what went well
         self.warnings: list[str] = []
@@ -134,6 +136,7 @@ class Executor:
             limits=limits,
             report=self._tell,
             clock=self._clock,
+            store_path=store_path,
             clearing=self._clearing,
         )
         self._sizes = sizes
@@ -143,6 +146,7 @@ class Executor:
     def run(self, plan: Plan) -> Outcome:
         """Fetch all there is to fetch, even after a failure; switch aliases, load and delete only if nothing failed."""
         outcome = Outcome()
+        self._kept = frozenset(model.digest for model in predict(self._live.held, plan).values())
         self._residency.begin(plan)
         for fetches, stage in itertools.groupby(plan.actions, key=lambda action: action.fetches):
             actions = list(stage)
@@ -228,8 +232,7 @@ class Executor:
             delete(live, action, self._clock)
             return None
         if action.kind == CLEANUP:
-            # Where memory is declared, that decides.
-            discard(live, action, release=not self._memory.residences)
+            discard(live, action, self._kept)
             return None
         if action.kind == RESTORE:
             return restore(live, action)

@@ -11,7 +11,7 @@ that works on it, up to 32 seconds longer than its client, and such a server wri
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import os
 import stat
@@ -65,8 +65,8 @@ def part_span(body: bytes | None) -> tuple[int, int] | None:
     size = content["Size"]
     if not is_whole(size) or size < 0:
         raise ValueError("has a size that is none")
-    offset = content.get("Offset")
-    return int(offset or 0) if is_whole(offset) else -1, int(size)
+    offset: Any = content.get("Offset")
+    return int(offset) if is_whole(offset) else -1, int(size)
 
 
 def hopeless(parts: Parts, wanted: int) -> Verdict | None:
@@ -89,7 +89,8 @@ def hopeless(parts: Parts, wanted: int) -> Verdict | None:
     if total == wanted:
         return None
     # Where a file is missing, its source is not to blame.
-    whole = all(offset == sum(size for _offset, size in known[:place]) for place, (offset, _size) in enumerate(known))
+    ends = itertools.accumulate((size for _offset, size in known), initial=0)
+    whole = all(offset == end for (offset, _size), end in zip(known, ends))
     return Verdict(f"it is for {total} bytes, and the manifest of the source says {wanted}", by_source=whole)
 
 
@@ -169,10 +170,11 @@ def in_use(root: str, digest: str, processes: str = "/proc") -> bool | None:
     if any(os.path.samestat(found, wanted) for found in files):
         return True
     user = os.geteuid()
-    if user == 0:
-        # With the right, only a process outside of this user namespace can refuse.
-        return None if unseen and not _sees_all(processes) else False
-    return False if wanted.st_uid == user and user not in unseen else None
+    if user != 0:
+        return False if wanted.st_uid == user and user not in unseen.values() else None
+    # What refuses all the same is under another security profile: then the first process is the host's, which pulls nothing.
+    ignored = {"1"} if _sees_all(processes) else set()
+    return None if unseen.keys() - ignored else False
 
 
 def _sees_all(processes: str) -> bool:
@@ -185,19 +187,20 @@ def _sees_all(processes: str) -> bool:
     return bool(rights >> CAP_SYS_PTRACE & 1)
 
 
-def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], set[int]]:
-    """Return the status of all open files with a name, and the users of the processes that were not to be looked into."""
+def _open_files(processes: str, name: str) -> tuple[list[os.stat_result], dict[str, int]]:
+    """Return the status of all open files with a name, and the processes that were not to be looked into, with their users."""
     found: list[os.stat_result] = []
-    unseen: set[int] = set()
+    unseen: dict[str, int] = {}
     for process in filter(str.isdecimal, _names(processes)):
-        folder = os.path.join(processes, process)
-        # A process or a file that is gone meanwhile is none.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        folder, owner = os.path.join(processes, process), -1
+        try:
             owner = os.stat(folder).st_uid
-            try:
-                found += _named_files(os.path.join(folder, "fd"), name)
-            except PermissionError:
-                unseen.add(owner)
+            found += _named_files(os.path.join(folder, "fd"), name)
+        except PermissionError:
+            unseen[process] = owner
+        except OSError:
+            # It has just ended.
+            continue
     return found, unseen
 
 
@@ -208,10 +211,14 @@ def _named_files(folder: str, name: str) -> Iterator[os.stat_result]:
     """
     for descriptor in os.listdir(folder):
         link = os.path.join(folder, descriptor)
-        # It may be closed by now.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             if os.path.basename(os.readlink(link)) == name:
                 yield os.stat(link)
+        except PermissionError:
+            raise
+        except OSError:
+            # It is closed by now, or no file that could be looked at.
+            continue
 
 
 def _names(folder: str) -> list[str]:

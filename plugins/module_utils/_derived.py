@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
+    HOLD,
     NO_RULES,
     UNKNOWN,
     Action,
@@ -77,7 +78,10 @@ def plan_all(
     ends, texts = left_over(desired, held, rules, stock.faults)
     there = settled(held, ends)
     draft = decide(desired, there, offers, rules, to_repair(desired, stock), local.made)
-    draft.left_over, draft.warnings = ends, texts + draft.warnings
+    # A hold is the only way to an older version in memory, which may have to leave for what is declared.
+    holds = [action for action in ends if action.name.internal and action.name.tag == HOLD]
+    draft.left_over, draft.warnings = [action for action in ends if action not in holds], texts + draft.warnings
+    draft.cleanups += holds
     mend(draft, desired, there, offers, stock, rules.mirror)
     for action in plan_imports(desired, there, local, broken(shown, stock), draft.complaints):
         cure, complaint = remaking(action.name.key, (), stock)

@@ -29,7 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import (
     pull,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._remove import remove
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import lost_files
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._stock import is_broken
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._switch import arrived, switch
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._versions import dies_of_other_weights
 
@@ -41,6 +41,7 @@ class Fetcher:
 
     :param insecure: tells whether a model's registry speaks plain http
     :param report: called with model and status line of a pull
+    :param store_path: the server's model directory, where it can be looked at
     :param clearing: returns what clears the way in the server's store for an action, where that can be looked at
     """
 
@@ -52,6 +53,7 @@ class Fetcher:
         limits: PullLimits = DEFAULT_LIMITS,
         report: Report | None = None,
         clock: Clock | None = None,
+        store_path: str | None = None,
         clearing: Callable[[Action], Clearing | None] = lambda action: None,
     ) -> None:
         self._live = live
@@ -60,6 +62,7 @@ class Fetcher:
         self._report = report
         self._clock = clock or Clock()
         self._clearing_of = clearing
+        self._store_path = store_path
         #: what the operator should know of fetches that went well
         self.warnings: list[str] = []
 
@@ -226,11 +229,11 @@ class Fetcher:
         """Give the model that is there a second name, unless an interrupted run did so already.
 
         A pull under the name at the mirror does not touch it, so that only such a guard is one then. One of which files
-        are broken guards nothing where there is a model.
+        are broken guards nothing.
         """
         guard = guard_name(action.name)
         kept = self._live.held.get(guard.key)
-        if kept and not (action.digest_before and lost_files(self._live.client, kept.name)):
+        if kept and not is_broken(self._live.client, kept.name, self._store_path):
             return guard
         anew = action.cure is not None and action.cure.anew
         if action.kind not in (UPDATE, REPAIR) or action.via or anew or action.digest_before is None:

@@ -69,7 +69,7 @@ def left_over(
                 continue
             texts.append(
                 f"an interrupted run has kept an earlier {owner.name} as {model.name}, but files of that are broken, so "
-                f"{owner.name} stays as it is; delete {model.name} (ollama rm) if that is right"
+                f"{owner.name} stays as it is, until they are there again; delete {model.name} (ollama rm) to have it stay for good"
             )
         elif model.name.tag == GUARD and owner is not None:
             if owner.digest != model.digest:

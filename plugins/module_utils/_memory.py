@@ -24,6 +24,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     UNLOAD,
     Action,
     Plan,
+    guard_name,
     hold_name,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import Difference
@@ -41,6 +42,9 @@ RUNNER_PARAMETERS = frozenset(
 #: A load may take this many seconds at least, and more where weights come in slower than this many bytes a second.
 LEAST_LOAD_SECONDS = 300.0
 LOAD_RATE = 50e6
+
+#: Makers of the names under which a replaced model is kept, and through which its process can be reached.
+KEEPING = (hold_name, guard_name)
 
 AN_OLDER_ONE = "an older version"
 
@@ -173,9 +177,9 @@ def _steps(name: ModelName, end: ModelName | None, entries: Mapping[str, Desired
 # --- what is ----------------------------------------------------------------------------------------------------------
 
 
-def digests(residence: Residence, held: Mapping[str, Held]) -> frozenset[str]:
-    """Return the digests under which the server may show the process of a model."""
-    found = {held[name.key].digest for name in residence.names if name.key in held}
+def digests(names: Iterable[ModelName], held: Mapping[str, Held]) -> frozenset[str]:
+    """Return the digests that some names have, under which the server may show a process."""
+    found = {held[name.key].digest for name in names if name.key in held}
     return frozenset(found - {UNKNOWN, ""})
 
 
@@ -183,7 +187,7 @@ def shown(
     residence: Residence, held: Mapping[str, Held], loaded: Iterable[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """Return the entries of ``/api/ps`` that are this model."""
-    wanted = digests(residence, held)
+    wanted = digests(residence.names, held)
     return [entry for entry in loaded if entry.get("digest") in wanted]
 
 
@@ -264,14 +268,16 @@ def with_memory(
                 action = replace(action, reason=reason, details=())
             elif action and model.digest != UNKNOWN:
                 coming[model.digest] = model.name
-            if action is None and any(entry.get("digest") not in _within_reach(residence, held) for entry in old):
+            # What is held is told to leave at the end.
+            left = {entry.get("digest") for entry in old} - digests(map(hold_name, residence.names), held)
+            if action is None and left:
                 warnings.append(
                     f"an older version of {model.name} is still in memory, and the server cannot be told any more to unload it; "
                     "it leaves when its time is up, when the memory is needed, or when the server is restarted"
                 )
         else:
             leaving = lingering(residence, after, remaining)
-            action = _unload(model, leaving, there, _within_reach(residence, held), now)
+            action = _unload(model, leaving, there, _within_reach(residence, held, plan), now)
             remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
@@ -286,10 +292,12 @@ def with_memory(
     )
 
 
-def _within_reach(residence: Residence, held: Mapping[str, Held]) -> frozenset[str]:
-    """Return the digests that the names of a model have now, and what an interrupted run has held for them."""
-    names = (*residence.names, *map(hold_name, residence.names))
-    return digests(replace(residence, names=names), held)
+def _within_reach(residence: Residence, held: Mapping[str, Held], plan: Plan) -> frozenset[str]:
+    """Return the digests that the names of a model have now, and what an interrupted run has kept of them."""
+    # A guard goes with the fetch of its model, before the memory's turn.
+    fetched = {action.name.key for action in plan.fetches}
+    guards = [guard_name(name) for name in residence.names if name.key not in fetched]
+    return digests([*residence.names, *map(hold_name, residence.names), *guards], held)
 
 
 def _load(

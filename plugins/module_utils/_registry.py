@@ -146,8 +146,8 @@ class Registry:
         wanted = {name.key: name for name in names}
         if not wanted:
             return {}
-        began, self._has_waited = self._clock.now(), False
-        until = began + self._left
+        self._has_waited = False
+        until = self._clock.now() + self._left
         with ThreadPoolExecutor(max_workers=min(THREADS, len(wanted))) as pool:
             answers = dict(zip(wanted, pool.map(lambda name: self._try(name, until), wanted.values())))
         if self._has_waited:
@@ -194,8 +194,10 @@ class Registry:
                 waited += pause
 
     def _too_long(self, busy: errors.SourceBusy) -> errors.SourceBusy:
+        waited = self._patience - self._left
+        so_far = f", of which it has waited {waited:.0f} s" if waited else ""
         failure = errors.SourceBusy(
-            f"{busy.message}, and sources are waited for {self._patience:g} s at most",
+            f"{busy.message}, and a run waits for sources {self._patience:g} s at most{so_far}",
             url=busy.url,
             http_status=busy.http_status,
             error=busy.error,

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import HOLD, Action
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
@@ -23,15 +25,19 @@ def delete(live: Live, action: Action, clock: Clock) -> None:
     live.forget(action.name)
 
 
-def discard(live: Live, action: Action, *, release: bool) -> None:
-    """Remove a second name of a model; its process is left to the name that stays.
+def discard(live: Live, action: Action, kept: Collection[str]) -> None:
+    """Remove a second name of a model; its process is left to the model that has its digest, and leaves if there is none.
 
-    :param release: have a hold do before what it was made for: tell an older version to leave the memory, which nothing
-        else can reach
+    A hold was made to tell an older version to leave the memory, whatever its name; it does so before it goes. A model
+    with the same weights, which the server runs in that process, is loaded again when it is asked for.
+
+    :param kept: digests of the models that are there in the end
     """
-    if release and action.name.tag == HOLD and action.name.internal:
-        others = {model.digest for model in live.held.values() if not model.name.internal}
-        if action.digest_before not in others and in_memory(live, action.digest_before):
+    model = live.held.get(action.name.key)
+    public = {other.digest for other in live.held.values() if not other.name.internal}
+    if model and action.name.internal and model.digest not in public | set(kept):
+        shown = [name_of(entry) for entry in live.client.ps() if entry.get("digest") == model.digest]
+        if any(action.name.tag == HOLD or (name and name.key == action.name.key) for name in shown):
             leave(live, action.name)
     remove(live, action.name)
     live.forget(action.name)

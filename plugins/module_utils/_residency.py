@@ -29,6 +29,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import He
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._load_errors import cannot_generate, load_error
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
+    KEEPING,
     Memory,
     Residence,
     is_pinned,
@@ -89,9 +90,12 @@ class Residency:
             if action.digest_before in loaded:
                 hold, model = hold_name(action.name), self._live.held[action.name.key]
                 stale = self._live.held.get(hold.key)
-                if stale and stale.digest in loaded - current:
+                if stale:
                     # The hold of a run that was interrupted; nothing else reaches what that one held.
-                    leave(self._live, stale.name)
+                    if stale.digest in loaded - current:
+                        leave(self._live, stale.name)
+                    # Its layers go with its name, and would stay behind a copy.
+                    remove(self._live, stale.name)
                 self._live.client.copy(model.name.short, hold.short)
                 self._holds.append(Held(hold, model.digest, model.size))
                 self._live.note(self._holds[-1])
@@ -193,17 +197,17 @@ class Residency:
         return model, True
 
     def _drop_old(self, residence: Residence) -> None:
-        """Unload the processes of older versions that are held, of this run or of one that was interrupted."""
+        """Unload the processes of older versions that are kept, by this run or by one that was interrupted."""
         current = {model.digest for model in self._remaining().values() if not model.name.internal}
-        for name in residence.names:
-            hold = self._live.held.get(hold_name(name).key)
+        for name in (make(name) for name in residence.names for make in KEEPING):
+            kept = self._live.held.get(name.key)
             # What a model still has is no older version, whichever name it is shown under.
-            if hold is None or hold.digest in current:
+            if kept is None or kept.digest in current:
                 continue
-            if in_memory(self._live, hold.digest):
-                leave(self._live, hold.name)
+            if in_memory(self._live, kept.digest):
+                leave(self._live, kept.name)
                 # One that answers requests goes when it has done so; the new one need not wait for that.
-                self._wait(partial(self._gone, hold.digest))
+                self._wait(partial(self._gone, kept.digest))
 
     # --- looks ----------------------------------------------------------------------------------------------------
 

@@ -192,11 +192,10 @@ def look(
     return Seen(held, offers, plan)
 
 
-def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer]) -> bool:
-    """Ask the sources of those models whose offers are not known; tell whether there were any."""
+def _ask(registry: Registry, names: Iterable[ModelName], offers: dict[str, Offer]) -> None:
+    """Ask the sources of those models whose offers are not known."""
     answers = registry.manifests([name for name in names if name.key not in offers])
     offers.update({key: offer(answer) for key, answer in answers.items()})
-    return bool(answers)
 
 
 def offer(answer: Manifest | errors.PullFailed) -> Offer:

@@ -19,9 +19,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import He
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._store import (
     Contents,
+    bad_blobs,
     free_bytes,
     may_remove,
     read_contents,
+    read_model,
     user_name,
 )
 
@@ -93,6 +95,17 @@ def lost_files(client: OllamaClient, name: ModelName) -> Fault | None:
     except errors.OllamaError:
         return None
     return fault if fault and fault.status == 404 else None
+
+
+def is_broken(client: OllamaClient, name: ModelName, store_path: str | None) -> bool:
+    """Tell whether files of a model are known to be lost or cut, as server and disk tell."""
+    if lost_files(client, name):
+        return True
+    try:
+        stored = read_model(store_path, name) if store_path is not None else None
+        return stored is not None and bool(stored.problem or bad_blobs(str(store_path), stored.blobs))
+    except errors.OllamaError:
+        return False
 
 
 def _kept_faults(client: OllamaClient, held: Mapping[str, Held], known: Mapping[str, Fault]) -> dict[str, Fault]:

@@ -199,11 +199,13 @@ def compare(server, state, options):
     # What is broken takes the place of nothing, and nobody knows whether it is still wanted: the operator is told.
     assert not {name for name in orphans & owners if server.models[name].weights not in lacking}
     if {name for name in orphans & owners if server.models[name].weights not in server.lacking}:
-        # The next run takes that exchange back.
         event("a guard whose files came back with another model")
+        again = run(server, state, **options)
+        assert {"restore", "cleanup"} <= {action["action"] for action in again.result["actions"]}
         return
     again = run(server, state, **options)
-    if again.failure and again.failure.kind == "SourceBusy" and server.source.busy:
+    asked = {full(entry["name"]) for entry in options["models"] if entry.get("state") == "latest"}
+    if again.failure and again.failure.kind == "SourceBusy" and asked & server.source.busy:
         event("a source that is asked now that its model is there")
         return
     if orphaned(told, again):
