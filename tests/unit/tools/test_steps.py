@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -16,13 +17,16 @@ from tools import steps
 def run(monkeypatch):
     """Return run_all with steps that end when what they wait for has ended, and the names of those that ran."""
 
-    def run_all(targets, beside, jobs=1, waits=()):
+    def run_all(targets, beside, jobs=1, waits=(), while_in=lambda step, running: None):
         ended = {step: threading.Event() for step in (*targets, *beside)}
-        ran = []
+        ran, running = [], set()
 
         def one(step):
             ran.append(step)
+            running.add(step)
             assert all(ended[other].wait(60) for other in dict(waits).get(step, ()))
+            while_in(step, running)
+            running.discard(step)
             ended[step].set()
             return steps.Outcome(step, 1, 0, 0, 0.0)
 
@@ -48,9 +52,16 @@ def test_who_has_no_more_to_do_helps(run):
 
 
 def test_those_beside_never_take_of_the_others(run):
-    # All lab steps end first, and then nothing is left for their lane: a2 waits for a1 in the one lane
-    ran, _told = run(["a1", "a2"], ["b1"], waits=[("a1", ["b1"])])
-    assert [step for step in ran if step.startswith("a")] == ["a1", "a2"]
+    # b1 has ended, and its lane would have time to take a2.
+    beside = []
+
+    def look(step, running):
+        if step != "b1":
+            time.sleep(0.3)
+            beside.append(running - {step})
+
+    run(["a1", "a2"], ["b1"], waits=[("a1", ["b1"])], while_in=look)
+    assert beside == [set()] * 2
 
 
 def test_without_any_beside(run):

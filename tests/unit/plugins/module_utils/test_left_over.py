@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
@@ -222,6 +223,19 @@ def test_nothing_is_lost_in_any_prefix(models, declared):
 # --- on a server ------------------------------------------------------------------------------------------------------
 
 
+def store_model(root, name):
+    """Write a model of its own as a server keeps it; return the path of its weights."""
+    parsed, weights = parse_listed(name), name.encode()
+    path = root / "manifests" / parsed.host / parsed.namespace / parsed.model / parsed.tag
+    path.parent.mkdir(parents=True)
+    blob = root / "blobs" / digest(name).replace(":", "-")
+    blob.parent.mkdir(exist_ok=True)
+    blob.write_bytes(weights)
+    layer = {"digest": digest(name), "size": len(weights), "mediaType": "application/vnd.ollama.image.model"}
+    path.write_text(json.dumps({"schemaVersion": 2, "config": layer, "layers": [layer]}))
+    return blob
+
+
 @pytest.fixture
 def locked(monkeypatch, tmp_path):
     """Have the lock in a folder of the test."""
@@ -274,8 +288,37 @@ def test_an_answer_of_the_moment_proves_nothing(broken, tmp_path, locked, monkey
     assert broken.models["a:latest"] == Content(weights="v")
 
 
-def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, locked):
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, locked, there):
+    if not there:
+        del broken.models["a:latest"]
     told = run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}])
     assert told.failure.kind == "SourceNotFound"
+    assert broken.models.get("a:latest") == (Content(weights="u") if there else None)
+    assert (guard("a") in broken.models) is not there
+
+
+def test_what_is_cut_on_the_disk_does_not_come_back_either(broken, tmp_path, locked):
+    # The server shows it all the same.
+    broken.lacking = set()
+    del broken.models[guard("b:1")]
+    root = tmp_path / "models"
+    for name in ("a:latest", guard("a")):
+        weights = store_model(root, name)
+    weights.write_bytes(b"cut")
+    told = run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}], store_path=str(root))
+    assert told.failure.kind == "SourceNotFound"
     assert broken.models["a:latest"] == Content(weights="u")
-    assert guard("a") not in broken.models
+
+
+def test_a_broken_guard_goes_before_another_model_gets_its_name(broken, tmp_path, locked, monkeypatch):
+    # Its layers go with its name, and would stay behind a copy.
+    really, over = broken.copy, []
+
+    def copy(source, destination):
+        over.append(destination in broken.models)
+        really(source, destination)
+
+    monkeypatch.setattr(broken, "copy", copy)
+    assert run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}]).failure
+    assert over == [False]

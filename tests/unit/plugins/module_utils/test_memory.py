@@ -311,6 +311,14 @@ def test_an_older_version_that_stays_beside_the_new_one_is_told():
     assert "an older version of base:latest is still in memory" in plan.warnings[0]
 
 
+def test_an_older_version_that_is_held_leaves_in_the_end_and_is_not_told():
+    (name,) = (item.name for item in declare([BASE]))
+    there = held(base=OLD)
+    there[hold_name(name).key] = Held(hold_name(name), NEW, 10)
+    running = [*ps(base=(OLD, NEVER)), *ps(base=(NEW, NEVER))]
+    assert with_memory(Plan(), residences(declare([loaded(BASE)])), there, running, NOW) == Plan()
+
+
 @pytest.mark.parametrize(("option", "size", "limit"), [(None, 10, 300), (None, 40e9, 800), (7.5, 40e9, 7.5)])
 def test_the_limit_of_a_load_grows_with_the_model(option, size, limit):
     memory = Memory((), option)

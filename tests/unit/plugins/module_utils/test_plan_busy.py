@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
@@ -27,6 +28,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import de
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import judge
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import offer
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._states import LATEST, PRESENT
+
+from tests.unit.created_models import Content
+from tests.unit.whole_server import Source, WholeServer, run
 
 NAME = parse_name("a")
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -89,3 +93,21 @@ def test_only_a_wait_that_is_too_long_keeps_a_pull_away(too_long):
     failure.too_long = too_long
     assert offer(failure).busy is too_long
     assert not offer(errors.SourceFailed("down")).busy
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [({}, False), ({"parallel": 2}, False), ({"models": [{"name": "a"}, {"name": "b"}], "parallel": 2}, True)],
+)
+def test_check_mode_fails_for_those_sources_only_that_a_run_asks(tmp_path, monkeypatch, options, asked):
+    # This host is told to wait, the server is not. Which models may be fetched at the same time, only their sources say.
+    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
+    models = {"a:latest": Content(weights="u"), "b:latest": Content(weights="v")}
+    server = WholeServer({"old:latest": Content()}, Source(models, busy=frozenset(["a:latest"])))
+    options = {"models": [{"name": "a"}], **options}
+    options["models"] = [*options["models"], {"name": "old", "state": "absent"}]
+    checked, ran = (run(server, tmp_path, check_mode=check, **options) for check in (True, False))
+    for told in (checked, ran):
+        assert (told.failure is not None) is asked
+        assert ("delete" in [action["action"] for action in told.result["actions"]]) is not asked
+    assert ("a:latest" in server.models) is not asked

@@ -182,6 +182,40 @@ def test_a_hold_goes_with_what_it_holds(state):
     assert (server.runners, list(server.models)) == ({}, ["a:latest"] if state == "present" else [])
 
 
+@pytest.mark.parametrize(
+    "entries", [[{"name": "z", "loaded": True}], [{"name": "a", "loaded": True}], [{"name": "a", "loaded": False}]]
+)
+def test_a_hold_goes_with_what_it_holds_whatever_else_is_declared(entries):
+    server = server_with(a=OLD, z=BASE)
+    server.start("a:latest", FOREVER)
+    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server.start("a:latest", FOREVER)
+    server.start("z:latest", FOREVER)
+    outcome = run(server, entries)
+    assert not outcome.failures
+    assert OLD.digest not in [runner.digest for runner in server.runners.values()]
+    assert sorted(server.models) == ["a:latest", "z:latest"]
+    assert kinds(run(server, entries)) == []
+
+
+def test_a_hold_of_what_a_model_has_now_is_only_a_name():
+    server = server_with(a=OLD, b=OLD)
+    server.start("a:latest", FOREVER)
+    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    assert kinds(run(server, [{"name": "a"}])) == [("cleanup", hold_name(parse_name("a")).short, True)]
+    assert pinned(server) == ["a:latest"]
+
+
+def test_a_guard_reaches_an_older_version_as_well():
+    # The update of a run that declared nothing of the memory was interrupted.
+    server = server_with(a=OLD)
+    server.start("a:latest", FOREVER)
+    server.models.update({guard_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    entries = [{"name": "a", "loaded": False}]
+    assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["unload", "cleanup"]
+    assert (server.runners, list(server.models)) == ({}, ["a:latest"])
+
+
 def test_a_hold_of_an_interrupted_run_is_let_go_before_it_is_used_again():
     server = server_with(a=OLD)
     server.start("a:latest", FOREVER)

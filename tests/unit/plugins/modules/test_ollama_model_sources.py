@@ -128,7 +128,7 @@ def test_a_source_that_wants_an_hour_fails_its_model_at_once(pull, empty_server,
     model_registry.fail("status", request="manifest", status=429, headers={"Retry-After": "3600"})
     result = pull(empty_server, model_registry.model("tiny"), digest=digest, retries=5)
     assert (result["error_kind"], model_registry.counts["requests"]["manifest"]) == ("SourceBusy", 1)
-    assert "it asks to wait 3600 s, and sources are waited for 300 s at most" in result["msg"]
+    assert "it asks to wait 3600 s, and a run waits for sources 300 s at most" in result["msg"]
 
 
 def test_check_mode_fails_as_the_run_does(site):
