@@ -157,11 +157,8 @@ def _runs_as(name: ModelName, entries: Mapping[str, Desired]) -> ModelName:
 
 def _weights(name: ModelName, entries: Mapping[str, Desired]) -> ModelName:
     """Return the model whose weights this one has, as far as declarations tell."""
-    last = name
-    for step in _steps(name, None, entries):
-        if step.origin:
-            last = step.origin.name
-    return last
+    origins = [step.origin.name for step in _steps(name, None, entries) if step.origin]
+    return origins[-1] if origins else name
 
 
 def _steps(name: ModelName, end: ModelName | None, entries: Mapping[str, Desired]) -> Iterator[Desired]:
@@ -255,6 +252,7 @@ def with_memory(
     warnings: list[str] = []
     remaining = staying(loaded, plan)
     coming: dict[str, ModelName] = {}
+    known = {model.digest for model in after.values()}
     for residence in sorted(declared, key=lambda one: one.loaded):
         model = after.get(residence.name.key)
         if model is None:
@@ -277,19 +275,19 @@ def with_memory(
                 )
         else:
             leaving = lingering(residence, after, remaining)
+            if model.digest == UNKNOWN:
+                # It may turn out to be one that is there already.
+                leaving += [entry for entry in remaining if entry.get("digest") not in known and entry not in leaving]
             action = _unload(model, leaving, there, _within_reach(residence, held, plan), now)
-            remaining = [entry for entry in remaining if entry not in leaving]
+            if model.digest != UNKNOWN:
+                remaining = [entry for entry in remaining if entry not in leaving]
         if action:
             actions.append(action)
     # What an interrupted run left for others is cleaned up before the fetches.
-    first = max(
-        (place for place, action in enumerate(plan.actions, 1) if action.kind not in (DELETE, CLEANUP)), default=0
-    )
-    return replace(
-        plan,
-        actions=(*plan.actions[:first], *actions, *plan.actions[first:]),
-        warnings=(*plan.warnings, *warnings),
-    )
+    earlier = [place for place, action in enumerate(plan.actions, 1) if action.kind not in (DELETE, CLEANUP)]
+    first = max(earlier, default=0)
+    actions = [*plan.actions[:first], *actions, *plan.actions[first:]]
+    return replace(plan, actions=tuple(actions), warnings=(*plan.warnings, *warnings))
 
 
 def _within_reach(residence: Residence, held: Mapping[str, Held], plan: Plan) -> frozenset[str]:
@@ -333,7 +331,9 @@ def _unload(
     if current:
         before = "pinned" if any(is_pinned(entry, now) for entry in current) else "loaded"
     reason = "declared not loaded"
-    if any(entry not in there and entry.get("digest") not in known for entry in leaving):
+    if model.digest == UNKNOWN:
+        reason += "; what is in memory may turn out to be it"
+    elif any(entry not in there and entry.get("digest") not in known for entry in leaving):
         reason += "; in memory is an older version, which the server unloads only if it has the same weights"
     return _step(UNLOAD, model, reason, Difference("memory", before, None))
 

@@ -12,6 +12,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     CLEANUP,
     DELETE,
     LOAD,
+    PULL,
     RESTORE,
     UNKNOWN,
     UPDATE,
@@ -309,6 +310,15 @@ def test_an_older_version_that_stays_beside_the_new_one_is_told():
     plan = with_memory(Plan(), residences(declare([loaded(BASE)])), held(base=OLD), running, NOW)
     assert plan.actions == ()
     assert "an older version of base:latest is still in memory" in plan.warnings[0]
+
+
+@pytest.mark.parametrize(("there", "expected"), [({}, ["unload"]), ({"other": NEW}, [])])
+def test_a_model_of_unknown_digest_may_turn_out_to_be_in_memory(there, expected):
+    (name,) = (item.name for item in declare([BASE]))
+    plan = Plan((Action(PULL, name, "", None, UNKNOWN, 10),))
+    found = steps([loaded(BASE, False)], held(**there), ps(other=(NEW, NEVER)), plan)
+    assert [step[0] for step in found[1:]] == expected
+    assert all("may turn out to be it" in step[2] for step in found[1:])
 
 
 def test_an_older_version_that_is_held_leaves_in_the_end_and_is_not_told():
