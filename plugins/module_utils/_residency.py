@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
+    CLEANUP,
     COPY,
     CREATE,
     DELETE,
@@ -34,6 +35,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import 
     Residence,
     is_pinned,
     lingering,
+    outdated,
     shown,
     staying,
 )
@@ -198,11 +200,15 @@ class Residency:
 
     def _drop_old(self, residence: Residence) -> None:
         """Unload the processes of older versions that are kept, by this run or by one that was interrupted."""
-        current = {model.digest for model in self._remaining().values() if not model.name.internal}
-        for name in (make(name) for name in residence.names for make in KEEPING):
+        remaining = self._remaining()
+        current = {model.digest for model in remaining.values() if not model.name.internal}
+        old = {entry["digest"] for entry in outdated(residence, remaining, self._live.client.ps())}
+        own = [make(name) for name in residence.names for make in KEEPING]
+        # What is cleaned up in the end reaches a process as well.
+        for name in [*own, *(action.name for action in self._plan.actions if action.kind == CLEANUP)]:
             kept = self._live.held.get(name.key)
             # What a model still has is no older version, whichever name it is shown under.
-            if kept is None or kept.digest in current:
+            if kept is None or kept.digest in current or (name not in own and kept.digest not in old):
                 continue
             if in_memory(self._live, kept.digest):
                 leave(self._live, kept.name)
@@ -231,7 +237,7 @@ class Residency:
 
     def _remaining(self) -> dict[str, Held]:
         """Return the models that the plan does not remove after all loads, as it has counted them itself."""
-        removed = {action.name.key for action in self._plan.actions if action.kind == DELETE}
+        removed = {action.name.key for action in self._plan.actions if action.kind in (DELETE, CLEANUP)}
         return {key: model for key, model in self._live.held.items() if key not in removed}
 
     def _gone(self, digest: str) -> bool:

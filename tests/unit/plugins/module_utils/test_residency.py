@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _apply, _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name, hold_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
@@ -19,6 +20,9 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import p
 from tests.unit.created_models import Content
 from tests.unit.memory_run import Source, Timeless, kinds, pinned, plan_for, run, server_with
 from tests.unit.memory_server import FOREVER, MINUTES, MemoryServer
+from tests.unit.whole_server import Source as NoSource
+from tests.unit.whole_server import WholeServer
+from tests.unit.whole_server import run as run_module
 
 BASE, WIDE = Content("w"), Content("w", parameters={"num_ctx": 8192})
 OLD, NEW = Content("old"), Content("new")
@@ -204,6 +208,23 @@ def test_a_hold_of_what_a_model_has_now_is_only_a_name():
     server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
     assert kinds(run(server, [{"name": "a"}])) == [("cleanup", hold_name(parse_name("a")).short, True)]
     assert pinned(server) == ["a:latest"]
+
+
+@pytest.mark.parametrize("place", ["mirror.example:5000/library/a:latest", guard_name(parse_name("b")).short])
+def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
+    monkeypatch.setattr(_apply, "Clock", Timeless)
+    server = WholeServer({"a:latest": OLD, "b:latest": BASE}, NoSource())
+    server.start("a:latest", FOREVER)
+    server.models.update({place: OLD, "a:latest": NEW})
+    options = {
+        "models": [{"name": "a", "loaded": False}, {"name": "b"}],
+        "registry_mirror": "mirror.example:5000",
+    }
+    told = run_module(server, tmp_path, **options)
+    assert [action["action"] for action in told.result["actions"]] == ["unload", "cleanup"]
+    assert (told.failure, server.runners, sorted(server.models)) == (None, {}, ["a:latest", "b:latest"])
+    assert run_module(server, tmp_path, **options).result["actions"] == []
 
 
 def test_a_guard_reaches_an_older_version_as_well():
