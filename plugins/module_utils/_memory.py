@@ -331,10 +331,9 @@ def _unload(
     if current:
         before = "pinned" if any(is_pinned(entry, now) for entry in current) else "loaded"
     reason = "declared not loaded"
-    if model.digest == UNKNOWN:
-        reason += "; what is in memory may turn out to be it"
-    elif any(entry not in there and entry.get("digest") not in known for entry in leaving):
-        reason += "; in memory is an older version, which the server unloads only if it has the same weights"
+    if any(entry not in there and entry.get("digest") not in known for entry in leaving):
+        what = "is an older version" if model.digest != UNKNOWN else "may turn out to be it, or is an older version"
+        reason += f"; what is in memory {what}, which the server unloads only if it has the same weights"
     return _step(UNLOAD, model, reason, Difference("memory", before, None))
 
 

@@ -38,9 +38,7 @@ from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 SOON, NEVER = "2026-01-01T00:04:59.123456789Z", "2318-04-13T23:47:16.854775807+01:00"
-OUT_OF_REACH = (
-    "declared not loaded; in memory is an older version, which the server unloads only if it has the same weights"
-)
+OUT_OF_REACH = "declared not loaded; what is in memory is an older version, which the server unloads only if it has the same weights"
 OLD, NEW, OTHER = ("sha256:" + digit * 64 for digit in "012")
 
 
