@@ -174,8 +174,7 @@ def test_all_that_a_run_asks_one_after_the_other_is_waited_for_together():
 
     def ask(name, wait):
         source._asks = [wait]
-        (answer,) = source.manifests([parse_name(name)]).values()
-        return answer
+        return source.manifests([parse_name(name)])[parse_name(name).key]
 
     assert ask("a", 40.0).waited == 40.5
     late = ask("b", 40.0)
