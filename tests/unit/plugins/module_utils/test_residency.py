@@ -28,6 +28,14 @@ BASE, WIDE = Content("w"), Content("w", parameters={"num_ctx": 8192})
 OLD, NEW = Content("old"), Content("new")
 
 
+def interrupted(make, **others):
+    """Return a server whose model a is in memory for good, and was replaced by a run that did not get beyond that."""
+    server = server_with(a=OLD, **others)
+    server.start("a:latest", FOREVER)
+    server.models.update({make(parse_name("a")).short: OLD, "a:latest": NEW})
+    return server
+
+
 # --- single cases -------------------------------------------------------------------------------------------------
 
 
@@ -134,9 +142,7 @@ def test_a_failed_update_leaves_the_old_one_in_memory():
 
 def test_an_interrupted_update_is_finished():
     # Killed after the fetch: the old model is in memory for good, and reached only by its second name.
-    server = server_with(a=OLD)
-    server.start("a:latest", FOREVER)
-    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(hold_name)
     entries = [{"name": "a", "loaded": True}]
     assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["load", "cleanup"]
     assert [runner.digest for runner in server.runners.values()] == [NEW.digest]
@@ -179,9 +185,7 @@ def test_an_older_version_that_cannot_be_told_to_leave_is_a_failure_that_was_sai
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_hold_goes_with_what_it_holds(state):
-    server = server_with(a=OLD)
-    server.start("a:latest", FOREVER)
-    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(hold_name)
     assert not run(server, [{"name": "a", "state": state}]).failures
     assert (server.runners, list(server.models)) == ({}, ["a:latest"] if state == "present" else [])
 
@@ -190,9 +194,7 @@ def test_a_hold_goes_with_what_it_holds(state):
     "entries", [[{"name": "z", "loaded": True}], [{"name": "a", "loaded": True}], [{"name": "a", "loaded": False}]]
 )
 def test_a_hold_goes_with_what_it_holds_whatever_else_is_declared(entries):
-    server = server_with(a=OLD, z=BASE)
-    server.start("a:latest", FOREVER)
-    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(hold_name, z=BASE)
     server.start("a:latest", FOREVER)
     server.start("z:latest", FOREVER)
     outcome = run(server, entries)
@@ -203,9 +205,7 @@ def test_a_hold_goes_with_what_it_holds_whatever_else_is_declared(entries):
 
 
 def test_a_hold_of_what_a_model_has_now_is_only_a_name():
-    server = server_with(a=OLD, b=OLD)
-    server.start("a:latest", FOREVER)
-    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(hold_name, b=OLD)
     assert kinds(run(server, [{"name": "a"}])) == [("cleanup", hold_name(parse_name("a")).short, True)]
     assert pinned(server) == ["a:latest"]
 
@@ -229,18 +229,14 @@ def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeyp
 
 def test_a_guard_reaches_an_older_version_as_well():
     # The update of a run that declared nothing of the memory was interrupted.
-    server = server_with(a=OLD)
-    server.start("a:latest", FOREVER)
-    server.models.update({guard_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(guard_name)
     entries = [{"name": "a", "loaded": False}]
     assert [kind for kind, _name, _changed in kinds(run(server, entries))] == ["unload", "cleanup"]
     assert (server.runners, list(server.models)) == ({}, ["a:latest"])
 
 
 def test_a_hold_of_an_interrupted_run_is_let_go_before_it_is_used_again():
-    server = server_with(a=OLD)
-    server.start("a:latest", FOREVER)
-    server.models.update({hold_name(parse_name("a")).short: OLD, "a:latest": NEW})
+    server = interrupted(hold_name)
     server.start("a:latest", FOREVER)
     entries = [{"name": "a", "state": "latest", "loaded": False}]
     items = declare(entries)
