@@ -26,9 +26,8 @@ class Relay:
         self.target, self.words, self.seconds, self.pid = target, words, seconds, pid
         self.armed = threading.Lock()
 
-    def serve(self, port: int) -> None:
+    def serve(self, listener: socket.socket) -> None:
         """Take connections for ever."""
-        listener = socket.create_server(("127.0.0.1", port))
         while True:
             client, _address = listener.accept()
             threading.Thread(target=self.hand_on, args=(client,), daemon=True).start()
@@ -71,4 +70,5 @@ def copy(source: socket.socket, target: socket.socket, seen: object = None) -> N
 
 if __name__ == "__main__":
     port, target, words, seconds, pid = sys.argv[1:]
-    Relay(int(target), words.encode(), float(seconds), int(pid)).serve(int(port))
+    relay = Relay(int(target), words.encode(), float(seconds), int(pid))
+    relay.serve(socket.create_server(("127.0.0.1", int(port))))

@@ -86,9 +86,10 @@ def test_a_model_is_unloaded_when_its_time_is_over(standin: StandIn, model_regis
     server = standin()
     name = model_registry.model("tiny")
     server.lines("/api/pull", {"model": name, "insecure": True})
-    server.json("POST", "/api/generate", {"model": name, "keep_alive": 0.3})
+    server.json("POST", "/api/generate", {"model": name, "keep_alive": -1})
     assert [model["name"] for model in server.json("GET", "/api/ps")["models"]] == [name]
     assert len(server.runners) == 1
+    server.json("POST", "/api/generate", {"model": name, "keep_alive": 0.3})
     deadline = time.monotonic() + 20
     while server.json("GET", "/api/ps")["models"] and time.monotonic() < deadline:
         time.sleep(0.1)
