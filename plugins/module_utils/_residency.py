@@ -26,13 +26,13 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
     Plan,
     hold_name,
 )
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import Residence
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._live import Live
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._load_errors import cannot_generate, load_error
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
     KEEPING,
     Memory,
-    Residence,
     is_pinned,
     lingering,
     outdated,

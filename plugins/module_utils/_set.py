@@ -23,6 +23,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import D
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._broken import to_repair
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._client import OllamaClient
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import Desired, declare, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import conflicts, residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import Shown, plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
     Held,
@@ -31,12 +32,7 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import (
     model_results,
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._imported import NOTHING_LOCAL, Local
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    Memory,
-    conflicts,
-    residences,
-    with_memory,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import Memory, with_memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._mirror import parse_mirror
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import ModelName
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions

@@ -13,9 +13,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import decoded, listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._created import compare, parse_parameters
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import conflicts, residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import diff_of, held_models, model_results
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_duration
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import conflicts, is_pinned, residences
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import is_pinned
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import name_of
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._origin import Recipe
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._parameters import PARAMETERS, convert

@@ -14,14 +14,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare, refuse
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import conflicts, residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all, to_show
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    Memory,
-    conflicts,
-    residences,
-    with_memory,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import Memory, with_memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._plan import questions
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._pull import Clock
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import RUNNER_PARAMETERS
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import RUNNER_PARAMETERS
 
 from tests.unit.created_models import Content
 

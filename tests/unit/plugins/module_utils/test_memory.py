@@ -24,15 +24,11 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import predicted
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import conflicts, residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import Held, held_models
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._keep_alive import parse_duration
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    Memory,
-    conflicts,
-    residences,
-    with_memory,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import Memory, with_memory
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -21,10 +21,10 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import 
 )
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._answers import listed
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._argspec import registry_from_params
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._derived import plan_all
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models, public
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_listed, parse_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._preflight import sizes, too_large
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._set import (

@@ -11,10 +11,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name, hold_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    Memory,
-    residences,
-)
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import residences
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import Memory
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 
 from tests.unit.created_models import Content

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._declare import declare
+from ansible_collections.alchemorsel.ollama.plugins.module_utils._declared_memory import residences
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._errors import InvalidInput
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._held import held_models
-from ansible_collections.alchemorsel.ollama.plugins.module_utils._memory import (
-    residences,
-)
 from hypothesis import event, given
 from hypothesis import strategies as st
 
