@@ -10,7 +10,6 @@ import json
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     RESTORE,
     Offer,
@@ -234,12 +233,6 @@ def store_model(root, name):
     layer = {"digest": digest(name), "size": len(weights), "mediaType": "application/vnd.ollama.image.model"}
     path.write_text(json.dumps({"schemaVersion": 2, "config": layer, "layers": [layer]}))
     return blob
-
-
-@pytest.fixture
-def locked(monkeypatch, tmp_path):
-    """Have the lock in a folder of the test."""
-    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import (
     COPY,
     CREATE,
@@ -99,9 +98,8 @@ def test_only_a_wait_that_is_too_long_keeps_a_pull_away(too_long):
     ("options", "asked"),
     [({}, False), ({"parallel": 2}, False), ({"models": [{"name": "a"}, {"name": "b"}], "parallel": 2}, True)],
 )
-def test_check_mode_fails_for_those_sources_only_that_a_run_asks(tmp_path, monkeypatch, options, asked):
+def test_check_mode_fails_for_those_sources_only_that_a_run_asks(tmp_path, locked, options, asked):
     # This host is told to wait, the server is not. Which models may be fetched at the same time, only their sources say.
-    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
     models = {"a:latest": Content(weights="u"), "b:latest": Content(weights="v")}
     server = WholeServer({"old:latest": Content()}, Source(models, busy=frozenset(["a:latest"])))
     options = {"models": [{"name": "a"}], **options}

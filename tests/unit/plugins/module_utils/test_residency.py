@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _apply, _lock
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _apply
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _errors as errors
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name, hold_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._apply import Executor
@@ -209,8 +209,7 @@ def test_a_hold_of_what_a_model_has_now_is_only_a_name():
 
 
 @pytest.mark.parametrize("place", ["mirror.example:5000/library/a:latest", guard_name(parse_name("b")).short])
-def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(_lock, "DIRECTORIES", (str(tmp_path),))
+def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeypatch, locked, place):
     monkeypatch.setattr(_apply, "Clock", Timeless)
     server = WholeServer({"a:latest": OLD, "b:latest": BASE}, NoSource())
     server.start("a:latest", FOREVER)
