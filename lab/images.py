@@ -275,7 +275,7 @@ def remote_digest(port: int, name: str, tag: str, ca: Path) -> str | None:
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(ca))),
     )
     try:
-        with opener.open(urllib.request.Request(url, method="HEAD", headers={"Accept": accept}), timeout=10) as answer:
+        with opener.open(urllib.request.Request(url, method="HEAD", headers={"Accept": accept}), timeout=60) as answer:
             return str(answer.headers["Docker-Content-Digest"])
     except urllib.error.HTTPError as error:
         if error.code == 404:

@@ -184,7 +184,7 @@ def get_json(url: str) -> dict[str, str]:
 
 def open_url(url: str) -> Any:
     """Open a loopback URL, never through a proxy."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10)
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60)
 
 
 def free_port() -> int:

@@ -77,7 +77,7 @@ def served(url: str) -> dict[str, str] | None:
     """Return the digest of each model that the server lists; None where it does not answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/api/tags", timeout=5) as answer:
+        with opener.open(f"{url}/api/tags", timeout=60) as answer:
             return {model["name"]: f"sha256:{model['digest']}" for model in json.load(answer)["models"]}
     except (OSError, ValueError, KeyError):
         return None
@@ -86,7 +86,7 @@ def served(url: str) -> dict[str, str] | None:
 def containers() -> dict[str, str] | None:
     """Return the state of each container; None where the engine does not answer."""
     command = ["docker", "ps", "--all", "--format", "{{.Names}} {{.State}}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     return None if done.returncode else dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 

@@ -84,7 +84,7 @@ class Registry:
         """Remove all faults and forget all requests."""
         self._control("POST", "/reset")
 
-    def asked(self, words: str, times: int = 1, seconds: float = 60) -> None:
+    def asked(self, words: str, times: int = 1, seconds: float = 240) -> None:
         """Wait until requests with these words have come."""
         deadline = time.monotonic() + seconds
         while sum(words in line for line in self.log()) < times:
@@ -103,5 +103,5 @@ class Registry:
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(self.ca))),
         )
-        with opener.open(request, timeout=10) as answer:
+        with opener.open(request, timeout=60) as answer:
             return json.load(answer)

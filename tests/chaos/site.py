@@ -168,7 +168,7 @@ class Site:
     def look(self) -> Seen:
         """Return what there is on the host."""
         code = (HERE / "look.py").read_text(encoding="utf-8")
-        self.seen = seen(json.loads(self.host.python(code, URL, STORE, *FOLDERS)))
+        self.seen = seen(json.loads(self.host.python(code, URL, STORE, *FOLDERS, timeout=300)))
         return self.seen
 
     def serving(self, before: Seen, seconds: float) -> float | None:
@@ -260,7 +260,7 @@ class Site:
         pid = self.host.run("docker", "inspect", "--format", "{{ .State.Pid }}", "ollama").strip()
         command = ["python3", "/run/chaos.py", str(port), "11435", request, str(seconds), pid]
         docker("exec", "--detach", self.host.name, *command)
-        self.host.sh(f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done", timeout=20)
+        self.host.sh(f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done", timeout=120)
         with self.afterwards(lambda: self.host.sh("pkill --full ^python3./run/chaos.py; rm -f /run/chaos.py*")):
             yield lambda: self.host.sh("ls /run/chaos.py.struck 2>/dev/null || true") != ""
 

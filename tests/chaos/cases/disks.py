@@ -33,7 +33,7 @@ def small_store(site: Site, more: int, inodes: int = 1000) -> Iterator[None]:
     """Have a store with so little room; there is room at the end, and the disk of before after the case."""
     site.host.sh(SMALL, str(more), str(inodes))
     site.later.callback(site.host.sh, LARGE)
-    if site.serving(site.before, 30) is None:
+    if site.serving(site.before, 120) is None:
         raise RuntimeError("the server does not serve from the small store")
     with site.afterwards(lambda: site.host.sh(ROOM)):
         yield
@@ -42,7 +42,7 @@ def small_store(site: Site, more: int, inodes: int = 1000) -> Iterator[None]:
 def filled(site: Site) -> None:
     """Somebody else fills the disk while the model is pulled, for which there was room."""
     name = site.publish()
-    site.registry.fail("drip", path=f"chaos/{site.case}/", request="blob_range", rate=MIB // 2, chunk=50_000)
+    site.registry.fail("drip", path=f"chaos/{site.case}/", request="blob_range", rate=MIB // 16, chunk=50_000)
     fill = "cat /dev/zero >/var/lib/ollama/filler 2>/dev/null || true"
     with small_store(site, 12 * MIB):
         play = site.start("models", ollama_models_list=models(name), ollama_models_min_free="0")

@@ -98,7 +98,7 @@ def foreign_puller(site: Site) -> None:
 def answering(site: Site, trust: str = "--cacert /etc/alab/tls/ca.crt") -> None:
     """Wait until the registry answers."""
     script = f"until curl --silent --fail {trust} https://localhost:5443/v2/ >/dev/null; do sleep 0.1; done"
-    site.services.sh(script, timeout=30)
+    site.services.sh(script, timeout=120)
 
 
 def pull(name: str, fault: str, expected: str, strike: Callable[[Site], None], **more: Any) -> Case:
