@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -114,7 +113,7 @@ class Generator:
         async with runner.lock:
             for piece in pieces:
                 try:
-                    await asyncio.sleep(self.settings.token_seconds)
+                    await runner.work(self.settings.token_seconds)
                     await runner.echo(piece)
                 except RunnerDied as error:
                     self.scheduler.unload(runner)

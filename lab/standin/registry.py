@@ -29,6 +29,7 @@ from .store import MANIFEST_TYPE, Store
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)\Z")
 _CHUNK = 1 << 16
+_MEETING_SECONDS = 20.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,7 +91,11 @@ class Registry:
 
     async def _before(self, request: web.Request, fault: Fault) -> web.StreamResponse | None:
         """What a fault does before the handler; None where the handler goes on."""
-        if fault.kind == "delay":
+        if fault.kind == "meet":
+            deadline = asyncio.get_running_loop().time() + _MEETING_SECONDS
+            while self.control.models_at_once < fault.models and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.02)
+        if fault.kind in ("delay", "meet"):
             await asyncio.sleep(fault.seconds)
         if fault.kind == "status" or (fault.kind == "delay" and fault.status):
             headers = {"Content-Type": "application/json", **fault.headers}

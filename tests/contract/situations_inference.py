@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from pathlib import Path
 
 from .bigmodel import write_big_model
 from .registered import situation
@@ -16,6 +18,8 @@ from .world import World
 
 #: the stand-in's pace where something must happen in the middle: seconds for loading and for one token
 SLOW = {"STANDIN_LOAD_SECONDS": "0.4", "STANDIN_TOKEN_SECONDS": "0.1"}
+#: the same for loads that must not be over before somebody ends or stops the process
+SLOWEST = {**SLOW, "STANDIN_LOAD_SECONDS": "60"}
 KILL = signal.SIGKILL
 STOP = signal.SIGSTOP
 
@@ -101,7 +105,7 @@ def without_weights(world: World) -> None:
 @situation("generate-queue-full")
 def queue_is_full(world: World) -> None:
     """Loading hangs, one request waits behind it, and OLLAMA_MAX_QUEUE=1 allows no more."""
-    world.start({"OLLAMA_MAX_QUEUE": "1", **SLOW})
+    world.start({"OLLAMA_MAX_QUEUE": "1", **SLOWEST})
     for name, weights in (("a", "tiny-a"), ("b", "tiny-b"), ("c", "tiny-c")):
         world.create(name, weights)
     world.signal_next_runner(STOP)
@@ -114,7 +118,7 @@ def queue_is_full(world: World) -> None:
 
 @situation("generate-load-timeout")
 def loading_hangs(world: World) -> None:
-    world.start({"OLLAMA_LOAD_TIMEOUT": "3s", **SLOW})
+    world.start({"OLLAMA_LOAD_TIMEOUT": "3s", **SLOWEST})
     world.create("a")
     world.signal_next_runner(STOP)
 
@@ -150,17 +154,42 @@ def _kill_after_tokens(world: World, count: int = 1) -> None:
     world.on_line = watch
 
 
-def _kill_soon(world: World, seconds: float, **env: str) -> None:
-    """Kills the inference process some time after the request was sent."""
+def _kill_at_work(world: World, seconds: float, written: int, pause: float = 0.0, **env: str) -> None:
+    """Kills the inference process while it answers.
+
+    :param seconds: when, after the request was sent; on the stand-in it is seen in what its process has written
+    :param written: bytes of that; the first five ask whether the process still answers
+    """
     pid = _loaded_big(world, **env)
-    timer = threading.Timer(seconds, os.kill, (pid, KILL))
-    world.before_request = timer.start
-    world.threads.append(timer)
+    if world.binary is not None:
+        timer = threading.Timer(seconds, os.kill, (pid, KILL))
+        world.before_request = timer.start
+        world.threads.append(timer)
+        return
+    before = _written(pid)
+
+    def work() -> None:
+        wait_for(lambda: _written(pid) >= before + written, f"{written} bytes from the inference process")
+        time.sleep(pause)
+        os.kill(pid, KILL)
+
+    world.at_once(work)
+
+
+def _written(pid: int) -> int:
+    """Bytes that a process has written."""
+    fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines())
+    return int(fields["wchar"])
 
 
 def _kill_before_first_token(world: World) -> None:
     """Kills the inference process while it reads the prompt."""
-    _kill_soon(world, 0.5 if world.binary is None else 0.02, STANDIN_TOKEN_SECONDS="2")
+    _kill_at_work(world, 0.02, 5, pause=1, STANDIN_TOKEN_SECONDS="60")
+
+
+def _kill_after_a_token(world: World) -> None:
+    """Kills the inference process after the first token of an answer that comes as a whole."""
+    _kill_at_work(world, 0.35, 6, STANDIN_TOKEN_SECONDS="1")
 
 
 @situation("generate-runner-killed")
@@ -189,12 +218,12 @@ def killed_while_answering(world: World) -> None:
     if world.version == "0.24.0":
         _kill_before_first_token(world)
     else:
-        _kill_soon(world, 0.35)
+        _kill_after_a_token(world)
 
 
 @situation("generate-runner-killed-stream-false")
 def killed_while_generating_silently(world: World) -> None:
-    _kill_soon(world, 0.35)
+    _kill_after_a_token(world)
 
 
 @situation("generate-runner-killed-idle")
@@ -204,7 +233,7 @@ def killed_while_idle(world: World) -> None:
 
 @situation("generate-runner-killed-load")
 def killed_while_loading(world: World) -> None:
-    _big(world)
+    _big(world, **SLOWEST)
     world.signal_next_runner(KILL)
 
 

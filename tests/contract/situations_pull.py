@@ -41,7 +41,7 @@ def big(world: World, tag: str, recorded: str, size: int = 6_000_000, model: str
 
 
 def slowly(world: World) -> None:
-    world.registry.fail("drip", request="blob_range", rate=4_000_000, chunk=50_000)
+    world.registry.fail("drip", request="blob_range", rate=1_000_000, chunk=50_000)
 
 
 def after(amount: int) -> Callable[[Line], bool]:
@@ -269,14 +269,14 @@ def another_client_pulls(world: World) -> None:
 def joined_while_preparing(world: World) -> None:
     """The first client waits for HEAD of the blob, which fails; this one joined before and hears nothing of it."""
     big(world, "1", "349af8e1b3f53946ca7fc35c4400c97911914772bdbd1ffa355dcf6752a27f1b", model="j")
-    world.registry.fail("delay", request="blob_head", seconds=1.5, status=404)
+    world.registry.fail("delay", request="blob_head", seconds=5, status=404)
     world.background("/api/pull", {"model": world.registry.model("j:1"), "insecure": True})
     world.wait_for_request("blob_head")
     lines: list[Line] = []
 
     def long_enough(line: Line) -> bool:
         lines.append(line)
-        return len(lines) > 50  # 3 s: well after the failure
+        return len(lines) > 150  # 9 s: well after the failure
 
     world.on_line = long_enough
     world.exits_with(2)

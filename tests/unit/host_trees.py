@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 from ansible_collections.alchemorsel.ollama.plugins.module_utils import _gpu, _gpu_ladder
@@ -45,6 +46,13 @@ def plant(name: str, root: Path) -> Path:
     return root
 
 
-def verdict_of(name: str, root: Path, timeout: float = 20.0) -> dict[str, Any]:
+def verdict_of(name: str, root: Path) -> dict[str, Any]:
     """Return what gpu_info says of a host that is planted below `root`."""
-    return _gpu_ladder.judge(_gpu.observe(plant(name, root), 0.3 if name == "smi-hangs" else timeout))
+
+    def run_tool(root: Path, argv: list[str], timeout: float) -> _gpu.ToolOutput:
+        # Only the one that hangs is not waited for
+        return run(root, argv, 0.3 if (name, argv[0]) == ("smi-hangs", "nvidia-smi") else timeout)
+
+    run = _gpu.run_tool
+    with mock.patch.object(_gpu, "run_tool", run_tool):
+        return _gpu_ladder.judge(_gpu.observe(plant(name, root), 20.0))

@@ -156,7 +156,10 @@ class Engine:
         handler.end_headers()
         handler.wfile.flush()
         self.connections += 1
-        while not self.ended:
+        ended = False
+        while not ended:
+            # What came before the end is told, too
+            ended = self.ended
             with self.lines:
                 self.lines.wait(0.05)
             while sent < len(self.events):
@@ -206,10 +209,8 @@ def test_a_container_that_does_not_run_is_waited_for(loaded, engine):
     thread.start()
     wait_until(lambda: engine.connections == 1)
     engine.start("ollama")
-    wait_until(lambda: len(engine.events) == 1)
-    time.sleep(0.2)
     engine.ended = True
-    thread.join(10)
+    thread.join(30)
     assert seen == [None]
 
 
@@ -244,8 +245,9 @@ def test_the_program_survives_the_engine_and_reads_its_list_anew(loaded, engine,
     # The engine goes and comes back: the stream ends, and is asked for again
     engine.ended = True
     wait_until(lambda: engine.connections > 1)
-    engine.ended = False
+    # Whoever is connected from now on has read the new list
     path.write_text(json.dumps(config(server, "b:latest")))
+    engine.ended = False
     count = engine.connections
     wait_until(lambda: engine.connections > count or "b:latest" in in_memory(server))
     engine.start("ollama")

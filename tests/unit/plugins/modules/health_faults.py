@@ -183,13 +183,13 @@ def loading(scene: Scene) -> Options:
 
 
 def killed(scene: Scene) -> Options:
-    server = scene.own(LOAD_SECONDS="1")
+    server = scene.own(LOAD_SECONDS="60")
     when_it_loads(server, lambda: None)
     return inference(server)
 
 
 def killed_for_memory(scene: Scene) -> Options:
-    server = scene.own(LOAD_SECONDS="1")
+    server = scene.own(LOAD_SECONDS="60")
     scene.host.kills(0, "cgroup")
     when_it_loads(server, lambda: scene.host.kills(1, "cgroup"))
     return inference(server, cgroup_path="/cgroup")
@@ -204,11 +204,11 @@ def hung(scene: Scene) -> Options:
 def hung_list(scene: Scene) -> Options:
     server = scene.own("0.32.15", load=True)
     hang(server.runners[0])
-    return inference(server, timeout=1)
+    return inference(server, timeout=5)
 
 
 def slow_answer(scene: Scene) -> Options:
-    return inference(scene.loaded(TOKEN_SECONDS="1.2"), max_seconds=2)
+    return inference(scene.loaded(TOKEN_SECONDS="4"), max_seconds=7)
 
 
 def slow_first_token(scene: Scene) -> Options:

@@ -24,7 +24,7 @@ ANSWER = Reply(lines=[{"model": "a", "response": "ready", "done": False}, FINAL]
 LOADED = {"model": "a", "response": "", "done": True, "done_reason": "load"}
 
 
-def ps_entry(name="a:latest", stays=300.0, **fields):
+def ps_entry(name="a:latest", stays=9e6, **fields):
     until = (datetime.now(timezone.utc) + timedelta(seconds=stays)).isoformat()
     return {
         "name": name,

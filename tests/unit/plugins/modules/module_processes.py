@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,21 @@ class Processes:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._pid = 0
+        self._pid: int | None = None
+        self._known = threading.Event()
 
     def start(self, options: dict[str, Any], out: Path) -> None:
         """Start the module; what it writes goes into a file."""
         order = {"options": options, "locks": self._locks, "out": str(out)}
+        self._known.clear()
         self._parent.stdin.write(json.dumps(order) + "\n")
         self._parent.stdin.flush()
         self._pid = int(self._parent.stdout.readline())
+        self._known.set()
 
     def kill(self) -> None:
-        """End the one that was started, as nothing can prevent."""
+        """End the one that was started, as nothing can prevent; it may be at work before its number is known here."""
+        assert self._known.wait(60) and self._pid
         os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> bool:

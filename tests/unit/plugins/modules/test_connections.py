@@ -157,7 +157,6 @@ STREAMS = {
     "no JSON": (Reply(200, HTML + "\n"), errors.BadAnswer, "not JSON"),
     "no object": (Reply(lines=["x"]), errors.BadAnswer, "not a JSON object"),
     "a line without end": (Reply(200, "x" * 5_000_000), errors.BadAnswer, "more than 4 MiB"),
-    "hangs": (Reply(lines=[{"status": "x"}], hang=True), errors.DeadlinePassed, "did not finish in time"),
     "hangs at once": (Reply(hang=True), errors.ServerTimeout, "did not answer"),
 }
 
@@ -170,6 +169,15 @@ def test_streams_that_end_badly(scripted_server, case):
         pull(server.url, timeout=0.4 if reply.hang else 30)
     assert caught.type is kind
     assert words in caught.value.message
+
+
+def test_a_stream_that_goes_silent(scripted_server):
+    server = scripted_server({"/api/pull": Reply(lines=[{"status": "x"}], hang=True)})
+    stream = OllamaClient(server.url).pull("m", timeout=60)
+    assert next(stream) == {"status": "x"}
+    stream.limit(0.1)
+    with pytest.raises(errors.DeadlinePassed, match="did not finish in time"):
+        next(stream)
 
 
 def test_a_limit_can_be_lengthened_while_reading(scripted_server):

@@ -40,7 +40,7 @@ FAULTS = {
     ),
     "space": ({}, {"store_path": "/", "min_free": "8000000T"}, "low_space", "are wanted"),
     "no store": ({}, {"store_path": "/does/not/exist"}, "low_space", "does not exist"),
-    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 1.5}, "hung", "hangs"),
+    "ps hangs": ({"ps": Reply(hang=True)}, {"level": "inference", "timeout": 5}, "hung", "hangs"),
     "nothing to run": ({"tags": {"models": []}}, {"level": "inference"}, "model_missing", "no model to run"),
     "evict": (
         {"ps": {"models": [ps_entry("b:1")]}},

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.alchemorsel.ollama.plugins.module_utils import _apply
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._action import guard_name
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import parse_name
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, brief, digest_of, manifest, without
 from scripted_server import Reply
+
+from tests.unit.memory_run import Timeless
 
 ONE, TWO = manifest("one"), manifest("two")
 
@@ -132,10 +135,11 @@ def test_a_model_that_vanished_meanwhile_is_no_failure(run, ollama):
     assert "failed" not in run(name=ollama.name("a"), state="absent")
 
 
-def test_a_model_that_keeps_answering_is_not_deleted(run, ollama):
+def test_a_model_that_keeps_answering_is_not_deleted(run, ollama, monkeypatch):
+    monkeypatch.setattr(_apply, "Clock", Timeless)
     digest = ollama.have("a", ONE).partition(":")[2]
     ollama.server.replies["/api/ps"] = {"models": [{"name": ollama.name("a"), "digest": digest}]}
-    result = run(name=ollama.name("a"), state="absent", timeout=0.6)
+    result = run(name=ollama.name("a"), state="absent")
     assert result["error_kind"] == "ServerBusy"
     assert "was not deleted" in result["msg"]
     assert not [call for call in ollama.calls if call.startswith("DELETE")]
@@ -144,7 +148,7 @@ def test_a_model_that_keeps_answering_is_not_deleted(run, ollama):
 def test_an_older_version_in_memory_does_not_keep_a_model_from_being_deleted(run, ollama):
     ollama.have("a", ONE)
     ollama.server.replies["/api/ps"] = {"models": [{"name": ollama.name("a"), "digest": "0" * 64}]}
-    assert brief(run(name=ollama.name("a"), state="absent", timeout=0.6)) == [("delete", digest_of(ONE), None)]
+    assert brief(run(name=ollama.name("a"), state="absent")) == [("delete", digest_of(ONE), None)]
     assert not [call for call in ollama.calls if call.startswith("POST /api/generate")]
 
 

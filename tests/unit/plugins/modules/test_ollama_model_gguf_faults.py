@@ -146,11 +146,11 @@ def test_a_failure_leaves_the_old_model(run, ollama, bot, tmp_path, case):
 
 def test_a_creation_has_a_limit_that_grows_with_the_file(run, ollama, bot, monkeypatch):
     assert (_upload.create_limit(0), _upload.create_limit(40 * 10**9)) == (300, 2700)
-    monkeypatch.setattr(_upload, "create_limit", lambda size: 0.3)
+    monkeypatch.setattr(_upload, "create_limit", lambda size: 3)
     ollama.server.replies["/api/create"] = Reply(lines=[{"status": "parsing GGUF"}], hang=True)
     result = run(models=[bot()])
     assert (
-        result["error_kind"] == "DeadlinePassed" and "within 0 s, which is 300 s and 60 s for each GB" in result["msg"]
+        result["error_kind"] == "DeadlinePassed" and "within 3 s, which is 300 s and 60 s for each GB" in result["msg"]
     )
 
 

@@ -170,12 +170,11 @@ def test_the_server_gives_a_load_up(lab):
 
 
 def test_a_process_that_is_killed_while_it_loads(lab):
-    run = lab(STANDIN_LOAD_SECONDS="2")
+    run = lab(STANDIN_LOAD_SECONDS="60")
     run([{"name": "a"}])
 
     def kill():
-        while not run.server.runners:
-            time.sleep(0.02)
+        assert happens(lambda: run.server.runners, 60)
         for pid in run.server.runners:
             os.kill(pid, signal.SIGKILL)
 

@@ -36,6 +36,12 @@ def pull(request, run_module, standin, model_registry):
     return run
 
 
+def meet(registry, models, path=""):
+    """Let so many models meet, and give others the time to come beside them."""
+    registry.heal()
+    registry.fail("meet", path, request="blob_range", models=models, seconds=0.2)
+
+
 def ranges(registry):
     """The digests of the blobs whose bytes were sent."""
     return [line.split()[1].rpartition("/")[2] for line in registry.counts["log"] if "bytes=" in line]
@@ -47,6 +53,7 @@ def test_models_at_once(pull, model_registry, parallel, most):
         f"par{number}": model_registry.publish(f"par{number}", weights=weights, system=f"of {number}")
         for number, weights in enumerate(WEIGHTS)
     }
+    meet(model_registry, most)
     result = pull(dict.fromkeys(digests, {}), parallel=parallel)
     assert [action["digest_after"] for action in result["actions"]] == list(digests.values())
     assert model_registry.counts["models_at_once"] == most
@@ -58,6 +65,7 @@ def test_models_that_share_a_blob(pull, model_registry):
     names = [f"share{number}" for number in range(4)]
     for name in names:
         model_registry.publish(name, weights="tiny-a", system=f"of {name}")
+    meet(model_registry, 3, "/share[123]/")
     result = pull(dict.fromkeys(names, {}), parallel=4)
     assert [action["digest_after"] for action in result["actions"]] == [model_registry.digest(name) for name in names]
     assert model_registry.counts["models_at_once"] == 3

@@ -16,8 +16,8 @@ from ansible_collections.alchemorsel.ollama.plugins.module_utils._names import p
 from ansible_collections.alchemorsel.ollama.plugins.module_utils._registry import Registry
 
 #: seconds between two bytes, and for which they go on
-PAUSE, ALL = 0.1, 20.0
-LIMIT = 1.0
+PAUSE, ALL = 0.1, 120.0
+LIMIT = 3.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 
 
