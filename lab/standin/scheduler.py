@@ -175,7 +175,7 @@ class Scheduler:
                 self._arm(runner)
 
     async def _answers(self, runner: Runner) -> bool:
-        """Whether an idle runner still answers; one that hangs has 20 s."""
+        """Whether an idle runner still answers; one that is stopped has 20 s, one that is only late as long as it needs."""
         runner.busy += 1  # it must not be unloaded meanwhile
         ping = asyncio.ensure_future(runner.echo("ping"))
         try:

@@ -184,7 +184,7 @@ def _written(pid: int) -> int:
 
 def _kill_before_first_token(world: World) -> None:
     """Kills the inference process while it reads the prompt."""
-    _kill_at_work(world, 0.02, 5, pause=1, STANDIN_TOKEN_SECONDS="60")
+    _kill_at_work(world, 0.02, 5, pause=4, STANDIN_TOKEN_SECONDS="60")
 
 
 def _kill_after_a_token(world: World) -> None:

@@ -32,6 +32,7 @@ ask() {
     status=$(ip netns exec neighbour curl --silent --noproxy '*' --max-time 2 --output /dev/null --write-out '%{http_code}' \
       --interface "${2%/*}" "http://$3/api/version") || true
     tries=$((tries - 1))
+    if [ "$status" = 000 ] && [ "$tries" -gt 0 ]; then sleep 1; fi
   done
   echo "$1 $status"
 }

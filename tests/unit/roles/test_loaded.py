@@ -155,11 +155,10 @@ class Engine:
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         handler.wfile.flush()
+        # Before it counts: one that is counted before the end ends
+        ended = self.ended
         self.connections += 1
-        ended = False
-        while not ended:
-            # What came before the end is told, too
-            ended = self.ended
+        while True:
             with self.lines:
                 self.lines.wait(0.05)
             while sent < len(self.events):
@@ -167,6 +166,10 @@ class Engine:
                 handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 handler.wfile.flush()
                 sent += 1
+            if ended:
+                break
+            # What came before the end is told, too
+            ended = self.ended
         handler.wfile.write(b"0\r\n\r\n")
         handler.close_connection = True
 

@@ -38,8 +38,9 @@ def begun(site):
 
 def settled(site):
     """Return the files of the store once the server, which a run has left, writes none any more."""
-    files = None
+    files, deadline = None, time.monotonic() + 60
     while files != (files := site.files()):
+        assert time.monotonic() < deadline, "the server goes on writing"
         time.sleep(0.5)
     return files
 
