@@ -30,7 +30,7 @@ class Processes:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._pid: int | None = None
+        self._pid = 0
         self._known = threading.Event()
 
     def start(self, options: dict[str, Any], out: Path) -> None:
@@ -44,7 +44,7 @@ class Processes:
 
     def kill(self) -> None:
         """End the one that was started, as nothing can prevent; it may be at work before its number is known here."""
-        assert self._known.wait(60) and self._pid
+        assert self._known.wait(60)
         os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> bool:
