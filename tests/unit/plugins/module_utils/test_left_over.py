@@ -246,7 +246,7 @@ def broken():
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_what_is_broken_does_not_take_the_place_of_what_is_whole(broken, tmp_path, locked, verify):
+def test_what_is_broken_does_not_take_the_place_of_what_is_whole(broken, tmp_path, lock_folder, verify):
     told = run(broken, tmp_path, models=[{"name": "x", "copy_of": "b:1"}], verify=verify)
     assert not told.failure
     assert (broken.models["x:latest"], broken.models["b:1"]) == (Content(weights="u"), Content(weights="u"))
@@ -255,7 +255,7 @@ def test_what_is_broken_does_not_take_the_place_of_what_is_whole(broken, tmp_pat
     )
 
 
-def test_what_is_broken_goes_with_all_that_is_local(broken, tmp_path, locked):
+def test_what_is_broken_goes_with_all_that_is_local(broken, tmp_path, lock_folder):
     options = {"models": [{"name": "x", "copy_of": "b:1"}], "exclusive": True, "prune_local": True}
     told = run(broken, tmp_path, **options)
     assert ("cleanup", guard("b:1")) in [(action["action"], action["name"]) for action in told.result["actions"]]
@@ -265,7 +265,7 @@ def test_what_is_broken_goes_with_all_that_is_local(broken, tmp_path, locked):
     assert not told.failure and guard("b:1") in broken.models
 
 
-def test_an_answer_of_the_moment_proves_nothing(broken, tmp_path, locked, monkeypatch):
+def test_an_answer_of_the_moment_proves_nothing(broken, tmp_path, lock_folder, monkeypatch):
     # The guard is the last good one: what took its place is not what is pinned.
     broken.lacking = set()
     really = broken.show
@@ -282,7 +282,7 @@ def test_an_answer_of_the_moment_proves_nothing(broken, tmp_path, locked, monkey
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, locked, there):
+def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path, lock_folder, there):
     if not there:
         del broken.models["a:latest"]
     told = run(broken, tmp_path, models=[{"name": "a", "digest": OTHER}])
@@ -291,7 +291,7 @@ def test_what_is_broken_does_not_come_back_after_a_failed_pull(broken, tmp_path,
     assert (guard("a") in broken.models) is not there
 
 
-def test_what_is_cut_on_the_disk_does_not_come_back_either(broken, tmp_path, locked):
+def test_what_is_cut_on_the_disk_does_not_come_back_either(broken, tmp_path, lock_folder):
     # The server shows it all the same.
     broken.lacking = set()
     del broken.models[guard("b:1")]
@@ -304,7 +304,7 @@ def test_what_is_cut_on_the_disk_does_not_come_back_either(broken, tmp_path, loc
     assert broken.models["a:latest"] == Content(weights="u")
 
 
-def test_a_broken_guard_goes_before_another_model_gets_its_name(broken, tmp_path, locked, monkeypatch):
+def test_a_broken_guard_goes_before_another_model_gets_its_name(broken, tmp_path, lock_folder, monkeypatch):
     # Its layers go with its name, and would stay behind a copy.
     really, over = broken.copy, []
 

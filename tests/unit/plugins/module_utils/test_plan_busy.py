@@ -98,7 +98,7 @@ def test_only_a_wait_that_is_too_long_keeps_a_pull_away(too_long):
     ("options", "asked"),
     [({}, False), ({"parallel": 2}, False), ({"models": [{"name": "a"}, {"name": "b"}], "parallel": 2}, True)],
 )
-def test_check_mode_fails_for_those_sources_only_that_a_run_asks(tmp_path, locked, options, asked):
+def test_check_mode_fails_for_those_sources_only_that_a_run_asks(tmp_path, lock_folder, options, asked):
     # This host is told to wait, the server is not. Which models may be fetched at the same time, only their sources say.
     models = {"a:latest": Content(weights="u"), "b:latest": Content(weights="v")}
     server = WholeServer({"old:latest": Content()}, Source(models, busy=frozenset(["a:latest"])))

@@ -209,7 +209,7 @@ def test_a_hold_of_what_a_model_has_now_is_only_a_name():
 
 
 @pytest.mark.parametrize("place", ["mirror.example:5000/library/a:latest", guard_name(parse_name("b")).short])
-def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeypatch, locked, place):
+def test_whatever_is_cleaned_up_in_the_end_reaches_its_process(tmp_path, monkeypatch, lock_folder, place):
     monkeypatch.setattr(_apply, "Clock", Timeless)
     server = WholeServer({"a:latest": OLD, "b:latest": BASE}, NoSource())
     server.start("a:latest", FOREVER)

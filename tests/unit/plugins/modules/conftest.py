@@ -12,7 +12,6 @@ import sys
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
-from ansible_collections.alchemorsel.ollama.plugins.module_utils import _lock
 from ansible_collections.alchemorsel.ollama.plugins.modules import ollama_model
 from fake_ollama import WRITES, FakeOllama, without
 from scripted_server import ScriptedServer
@@ -23,11 +22,8 @@ from lab.standin.versions import PROFILES
 
 
 @pytest.fixture(autouse=True)
-def lock_folder(monkeypatch, tmp_path_factory):
-    """Where locks of servers lie in a test."""
-    folder = tmp_path_factory.mktemp("locks")
-    monkeypatch.setattr(_lock, "DIRECTORIES", (str(folder),))
-    return folder
+def _own_locks(lock_folder):
+    """Each module that is run here takes a lock."""
 
 
 @pytest.fixture
