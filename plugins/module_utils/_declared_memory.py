@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is declared of the server's memory: which models run in one process, and what cannot be declared together.
+"""Which declared models run in one process, and what cannot be declared of the memory together: pure functions.
 
 The server runs a model under the path of its weights. So an alias, and a model created from another one, run in the same
 process as that one, unless they ask for other options of the process; and the server shows only the name under which the

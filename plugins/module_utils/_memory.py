@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which models are in memory, and the actions between that and what is declared: pure functions over plain values.
+"""What is declared of the memory as a whole, what is in it, and the actions between: pure functions over plain values.
 
 The server shows a process only under the name with which it was started, whatever other names its model has.
 """
