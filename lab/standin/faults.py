@@ -21,7 +21,7 @@ KINDS = {
     "drop": "cut the connection after `after` bytes (-1: before the head)",
     "corrupt": "send the right number of wrong bytes",
     "delay": "wait `seconds`, then answer as usual, or with `status` if given",
-    "meet": "wait until blobs of `models` models were asked for at the same time, 20 s at most, and `seconds` more; then answer as usual",
+    "meet": "wait until blobs of `models` models were asked for at the same time since the last reset, 20 s at most, and `seconds` more; then answer as usual",
     "no-location": "answer a plain blob GET without its Location header",
     "redirect": "answer a plain blob GET with `status` (default 307) and Location `location` + path",
 }

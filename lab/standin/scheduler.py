@@ -175,13 +175,14 @@ class Scheduler:
                 self._arm(runner)
 
     async def _answers(self, runner: Runner) -> bool:
-        """Whether an idle runner still answers; one that is stopped has 20 s, one that is only late as long as it needs."""
+        """Whether an idle runner still answers in 20 s."""
         runner.busy += 1  # it must not be unloaded meanwhile
         ping = asyncio.ensure_future(runner.echo("ping"))
+        deadline = time.monotonic() + 3 * PING_SECONDS
         try:
-            # On a busy machine one that is only late is no hanging one, however short the time is made
+            # One that is not stopped is only late, on a busy machine: it has more, however short the time is made
             while not (await asyncio.wait([ping], timeout=PING_SECONDS * self.settings.time_scale))[0]:
-                if runner.stopped:
+                if runner.stopped or time.monotonic() > deadline:
                     return False
             await ping
         except RunnerDied:
