@@ -20,6 +20,8 @@ from .world import World
 SLOW = {"STANDIN_LOAD_SECONDS": "0.4", "STANDIN_TOKEN_SECONDS": "0.1"}
 #: the same for loads that must not be over before somebody ends or stops the process
 SLOWEST = {**SLOW, "STANDIN_LOAD_SECONDS": "60"}
+#: bytes by which the stand-in asks its process whether it still answers, before each request
+PING = len("ping\n")
 KILL = signal.SIGKILL
 STOP = signal.SIGSTOP
 
@@ -157,8 +159,9 @@ def _kill_after_tokens(world: World, count: int = 1) -> None:
 def _kill_at_work(world: World, seconds: float, written: int, pause: float = 0.0, **env: str) -> None:
     """Kills the inference process while it answers.
 
-    :param seconds: when, after the request was sent; on the stand-in it is seen in what its process has written
-    :param written: bytes of that; the first five ask whether the process still answers
+    :param seconds: of a real server: when, after the request was sent
+    :param written: of the stand-in: when its process has written so many bytes since it was loaded
+    :param pause: of the stand-in: seconds after that
     """
     pid = _loaded_big(world, **env)
     if world.binary is not None:
@@ -184,12 +187,13 @@ def _written(pid: int) -> int:
 
 def _kill_before_first_token(world: World) -> None:
     """Kills the inference process while it reads the prompt."""
-    _kill_at_work(world, 0.02, 5, pause=4, STANDIN_TOKEN_SECONDS="60")
+    # The stand-in has to have read the answer to its ping, or it would load the model anew
+    _kill_at_work(world, 0.02, PING, pause=4, STANDIN_TOKEN_SECONDS="60")
 
 
 def _kill_after_a_token(world: World) -> None:
     """Kills the inference process after the first token of an answer that comes as a whole."""
-    _kill_at_work(world, 0.35, 6, STANDIN_TOKEN_SECONDS="1")
+    _kill_at_work(world, 0.35, PING + 1, STANDIN_TOKEN_SECONDS="1")
 
 
 @situation("generate-runner-killed")
