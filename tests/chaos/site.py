@@ -299,7 +299,7 @@ class Site:
 
     def restart(self) -> None:
         """Restart the host, as a reboot does."""
-        docker("restart", "--time", "20", self.host.name)
+        docker("restart", "--time", "60", self.host.name)
         self.host.settled()
 
     def tidy(self, sweep: bool = False) -> None:
