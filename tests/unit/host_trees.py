@@ -48,11 +48,11 @@ def plant(name: str, root: Path) -> Path:
 
 def verdict_of(name: str, root: Path) -> dict[str, Any]:
     """Return what gpu_info says of a host that is planted below `root`."""
+    run = _gpu.run_tool
 
     def run_tool(root: Path, argv: list[str], timeout: float) -> _gpu.ToolOutput:
         # Only the one that hangs is not waited for
         return run(root, argv, 0.3 if (name, argv[0]) == ("smi-hangs", "nvidia-smi") else timeout)
 
-    run = _gpu.run_tool
     with mock.patch.object(_gpu, "run_tool", run_tool):
         return _gpu_ladder.judge(_gpu.observe(plant(name, root), 20.0))

@@ -46,7 +46,7 @@ def test_each_step_runs_once_and_is_told_in_the_order_of_the_command_line(run):
 
 
 def test_who_has_no_more_to_do_helps(run):
-    # b1 would wait for ever if b2 came only after it
+    # b1 waits for b2, and fails if that comes only after it
     ran, _told = run(["a1"], ["b1", "b2"], waits=[("b1", ["b2"])])
     assert sorted(ran) == ["a1", "b1", "b2"]
 

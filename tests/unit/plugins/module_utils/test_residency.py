@@ -26,11 +26,11 @@ BASE, WIDE = Content("w"), Content("w", parameters={"num_ctx": 8192})
 OLD, NEW = Content("old"), Content("new")
 
 
-def interrupted(make, **others):
+def interrupted(keeping_name, **others):
     """Return a server whose model a is in memory for good, and was replaced by a run that did not get beyond that."""
     server = server_with(a=OLD, **others)
     server.start("a:latest", FOREVER)
-    server.models.update({make(parse_name("a")).short: OLD, "a:latest": NEW})
+    server.models.update({keeping_name(parse_name("a")).short: OLD, "a:latest": NEW})
     return server
 
 

@@ -24,6 +24,7 @@ ANSWER = Reply(lines=[{"model": "a", "response": "ready", "done": False}, FINAL]
 LOADED = {"model": "a", "response": "", "done": True, "done_reason": "load"}
 
 
+# Longer than any run of the tests, and not pinned
 def ps_entry(name="a:latest", stays=9e6, **fields):
     until = (datetime.now(timezone.utc) + timedelta(seconds=stays)).isoformat()
     return {
